@@ -1,0 +1,56 @@
+"""The pipeline of the report as a declaration, and the level markers of this repository."""
+
+from pathlib import Path
+
+import pytest
+
+from pytest_sluice import Api, Ddl, Env, Job, Pipeline, Query, Table, Topic, read_traffic
+
+HERE = Path(__file__).parent
+PIPELINE = HERE / "pipeline"
+
+
+def pytest_sluice_pipeline(config: pytest.Config) -> Pipeline:
+    """Flask API -> Kafka -> Spark -> Parquet on HDFS -> Hive -> Presto."""
+    return Pipeline(
+        topic=Topic("events"),
+        api=Api(
+            command=("{python}", "-m", "waitress", "--listen={host}:{port}", "--threads=16")
+            + ("--call", "game_api:create_app"),
+            directory=PIPELINE,
+            environment={
+                "KAFKA_BOOTSTRAP_SERVERS": "{bootstrap_servers}",
+                "KAFKA_TOPIC": "{topic}",
+            },
+        ),
+        job=Job(
+            PIPELINE / "write_stream.py",
+            environment={
+                "KAFKA_BOOTSTRAP_SERVERS": "{bootstrap_servers}",
+                "KAFKA_TOPIC": "{topic}",
+                "HDFS_URL": "{hdfs_url}",
+                "LANDING_ROOT": "{root}",
+                "CHECKPOINT_LOCATION": "{root}/checkpoints_for_events",
+            },
+            queries=(
+                Query(
+                    "events",
+                    checkpoint="{root}/checkpoints_for_events",
+                    trigger=Env("TRIGGER", "120 seconds"),
+                    tables=(
+                        Table("purchases", "{root}/purchases"),
+                        Table("guild_membership", "{root}/guild_membership"),
+                        Table("rejected", "{root}/rejected", schema="{schema}_quarantine"),
+                    ),
+                ),
+            ),
+        ),
+        ddl=Ddl(PIPELINE / "create_tables.hql", variables={"schema": "{schema}", "root": "{root}"}),
+        traffic=read_traffic(PIPELINE / "traffic.sh"),
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test by its folder: unit, integration, e2e."""
+    for item in items:
+        item.add_marker(item.path.relative_to(HERE / "tests").parts[0])

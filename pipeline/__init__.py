@@ -1,0 +1,1 @@
+"""The pipeline under test: a game's API, its streaming job, its tables and its traffic."""

@@ -1,0 +1,209 @@
+"""The process backend: every role is a local process that the supervisor owns. No Docker."""
+
+import itertools
+import os
+import shutil
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+from pytest_sluice.cluster import Cluster
+from pytest_sluice.contracts import Completed, Endpoint, Launch, Role, Site, Tools, View
+from pytest_sluice.errors import ServiceNotReady, SluiceError
+
+# What a role inherits of the environment of the tests. JAVA_TOOL_OPTIONS, SPARK_HOME and the like
+# would make a run differ from machine to machine.
+INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "USER")
+
+
+class ProcessBackend:
+    """Roles as processes of one :class:`Cluster`; their logs go to ``logs``.
+
+    ``templates`` holds a prepared first ``state`` by role name; where one is missing the role's own
+    ``prepare`` command makes it.
+    """
+
+    name = "process"
+    attached = False
+
+    def __init__(
+        self, cluster: Cluster, tools: Tools, roles: Sequence[Role], logs: Path, templates: Path
+    ) -> None:
+        self.cluster = cluster
+        self.tools = tools
+        self.log_directory = logs
+        self.templates = templates
+        self._roles = {role.name: role for role in roles}
+        self._commands = itertools.count(1)
+        logs.mkdir(parents=True, exist_ok=True)
+
+    def start(self, role: Role) -> None:
+        """Render the role for its place, write its files, and have it spawned."""
+        self._roles.setdefault(role.name, role)
+        site = self.site(role)
+        with self.cluster.lock(role.name):
+            site.directory.mkdir(parents=True, exist_ok=True)
+            self._make_state(role, site)
+            self._spawn(role.name, role.render(site), site.directory)
+
+    def endpoint(self, role: str, port: str, view: View = "host") -> Endpoint:
+        """The role's port on the cluster's own address, which is the same from every side."""
+        known = self._known(role)
+        answer = self.cluster.ask(
+            "endpoint",
+            role=role,
+            port=port,
+            preferred=known.ports[port],
+            wildcard=known.wildcard,
+        )
+        return Endpoint(answer["host"], answer["port"])
+
+    def exec(self, role: str, launch: Launch, *, seconds: float = 60) -> Completed:
+        """Run a command as a process of the cluster; its output goes to a file of its own."""
+        name = f"{role}-command-{os.getpid()}-{next(self._commands)}"
+        directory = launch.directory or self.scratch(name)
+        directory.mkdir(parents=True, exist_ok=True)
+        out, err = directory / f"{name}.out", directory / f"{name}.err"
+        self._spawn(name, launch, directory, out, err)
+        code = self.cluster.ask("wait", name=name, seconds=seconds)["code"]
+        if code is None:
+            self.kill(name)
+        completed = Completed(-1 if code is None else code, out.read_bytes(), err.read_bytes())
+        if code is None:
+            raise _overdue(launch, seconds, completed.output)
+        return completed
+
+    def exit_code(self, role: str) -> int | None:
+        """None while it runs."""
+        code: int | None = self.cluster.ask("poll", name=role)["code"]
+        return code
+
+    def logs(self, role: str, lines: int = 20) -> list[str]:
+        """The end of the role's log; empty before its first start."""
+        try:
+            text = self.log_path(role).read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return []
+        return text.splitlines()[-lines:]
+
+    def log_path(self, role: str) -> Path:
+        """Where the role's output goes; it stays after the cluster."""
+        return self.log_directory / f"{role}.log"
+
+    def kill(self, role: str) -> None:
+        """SIGKILL to the role's whole process group; returns when it is dead."""
+        self._signal(role, signal.SIGKILL)
+        self.cluster.ask("wait", name=role, seconds=30)
+
+    def pause(self, role: str) -> None:
+        """SIGSTOP to the whole process group."""
+        self._signal(role, signal.SIGSTOP)
+
+    def resume(self, role: str) -> None:
+        """SIGCONT to the whole process group."""
+        self._signal(role, signal.SIGCONT)
+
+    def stop(self, role: str, *, grace: float = 10) -> int:
+        """SIGTERM, then SIGKILL; the exit code, negative for a signal."""
+        return int(self.cluster.ask("stop", name=role, seconds=grace)["code"])
+
+    def scratch(self, name: str) -> Path:
+        """A folder in the cluster's directory."""
+        directory = self.cluster.directory / "commands" / name
+        directory.mkdir(parents=True, exist_ok=True)
+        return directory
+
+    def leftovers(self) -> Sequence[str]:
+        """Roles that still run."""
+        roles = self.cluster.ask("status")["roles"]
+        return [f"{row['name']} (pid {row['pid']})" for row in roles if row["code"] is None]
+
+    def require_alive(self, role: str) -> None:
+        """Raise :class:`ServiceNotReady` with the end of the log when the role is dead."""
+        code = self.exit_code(role)
+        if code is not None:
+            raise ServiceNotReady(
+                f"{role} died with exit code {code}",
+                checked=[*self.logs(role)],
+                remedy=f"its whole log is {self.log_path(role)}",
+            )
+
+    def site(self, role: Role) -> Site:
+        """The place of a role: its directory, endpoints, and those of its peers."""
+        return Site(
+            directory=self.cluster.directory / role.name,
+            endpoints={port: self.endpoint(role.name, port) for port in role.ports},
+            peers={peer: self.endpoint(*_role_and_port(peer)) for peer in role.peers},
+            tools=self.tools,
+        )
+
+    def _make_state(self, role: Role, site: Site) -> None:
+        if site.state.exists():
+            return
+        template = self.templates / role.name
+        if template.exists():
+            shutil.copytree(template, site.state)
+        elif role.prepare:
+            self._prepare(role, role.prepare(site), site)
+        else:
+            site.state.mkdir()
+
+    def _prepare(self, role: Role, launch: Launch, site: Site) -> None:
+        completed = self.exec(
+            f"{role.name}-prepare",
+            Launch(launch.argv, launch.environment, launch.files, site.directory),
+        )
+        if completed.code:
+            raise ServiceNotReady(
+                f"{role.name} could not be prepared: exit code {completed.code}",
+                checked=completed.output.splitlines()[-20:],
+            )
+
+    def _spawn(
+        self,
+        name: str,
+        launch: Launch,
+        directory: Path,
+        out: Path | None = None,
+        err: Path | None = None,
+    ) -> None:
+        for file, text in launch.files.items():
+            path = directory / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        self.cluster.ask(
+            "spawn",
+            name=name,
+            argv=launch.argv,
+            environment={**_inherited(), **launch.environment},
+            directory=str(launch.directory or directory),
+            out=str(out or self.log_path(name)),
+            err=str(err or out or self.log_path(name)),
+        )
+
+    def _signal(self, role: str, number: int) -> None:
+        self.cluster.ask("signal", name=role, number=number)
+
+    def _known(self, role: str) -> Role:
+        try:
+            return self._roles[role]
+        except KeyError:
+            raise SluiceError(
+                f"no role {role!r}", checked=[f"known are {', '.join(sorted(self._roles))}"]
+            ) from None
+
+
+def _role_and_port(peer: str) -> tuple[str, str]:
+    role, _, port = peer.partition(".")
+    return role, port
+
+
+def _inherited() -> dict[str, str]:
+    return {name: os.environ[name] for name in INHERITED if name in os.environ}
+
+
+def _overdue(launch: Launch, seconds: float, output: str) -> SluiceError:
+    return SluiceError(
+        f"{Path(launch.argv[0]).name} ran for {seconds:g} s without an end, and was killed",
+        checked=[" ".join(launch.argv[-6:]), *output.splitlines()[-20:]],
+    )

@@ -1,0 +1,62 @@
+"""Class data archives and prepared states: made once at set-up, beside the distributions.
+
+An archive holds for exactly the jars, and the JRE, that it was made with; its folder is named by
+their digest. A JVM goes on without an archive that does not fit.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from pytest_sluice.contracts import Tools
+from pytest_sluice.distributions import cache_root, jars, java, require
+
+DISTRIBUTIONS = ("jre", "kafka", "hdfs", "spark", "spark-kafka", "hive", "presto")
+ROLES = ("kafka", "namenode", "datanode", "metastore", "hive", "presto", "spark")
+
+
+def prepared_root() -> Path:
+    """The folder of archives and states for the distributions at hand, perhaps absent yet."""
+    names = "\n".join(require(name).name for name in DISTRIBUTIONS)
+    return cache_root() / f"prepared-{hashlib.sha256(names.encode()).hexdigest()[:12]}"
+
+
+def templates(root: Path) -> Path:
+    """The folder of prepared first states, by role."""
+    return root / "states"
+
+
+def base_archive(root: Path) -> Path:
+    """The archive of the JRE's own classes."""
+    return root / "base.jsa"
+
+
+def archive(root: Path, role: str) -> Path:
+    """The archive of one role's classes, on top of the base archive."""
+    return root / f"{role}.jsa"
+
+
+def reading(root: Path, role: str) -> Sequence[str]:
+    """JVM options that use what archives there are for ``role``."""
+    found = [path for path in (base_archive(root), archive(root, role)) if path.exists()]
+    return (f"-XX:SharedArchiveFile={':'.join(map(str, found))}",) if len(found) == 2 else ()
+
+
+def recording(root: Path, role: str) -> Sequence[str]:
+    """JVM options that write the archive of ``role`` when the JVM ends in good order."""
+    if role not in ROLES:
+        return ()
+    return (
+        f"-XX:SharedArchiveFile={base_archive(root)}",
+        f"-XX:ArchiveClassesAtExit={archive(root, role)}",
+    )
+
+
+def tools(root: Path, *, record: bool = False) -> Tools:
+    """The tools of the process backend, with archives to use, or to ``record``."""
+    options = recording if record else reading
+    return Tools(
+        java=java(),
+        jars={name: jars(name) for name in DISTRIBUTIONS if name != "jre"},
+        class_data=lambda role: tuple(options(root, role)),
+    )

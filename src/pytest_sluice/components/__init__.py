@@ -1,0 +1,1 @@
+"""The code under test that runs as a process: the API and the job."""

@@ -1,0 +1,95 @@
+"""The Spark application of the pipeline under test, as a role: spark-submit, client mode."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from pytest_sluice.contracts import Launch, Role, Site
+from pytest_sluice.declaration import Env, Job, fill_all
+from pytest_sluice.services.jvm import java, log_file, log_option, opens
+
+MAIN = "org.apache.spark.deploy.SparkSubmit"
+
+# What Spark's launcher gives every driver, less --add-modules=jdk.incubator.vector: the JRE at hand
+# has no such module, and with it the JVM does not start. So the main class is run directly.
+MODULE_OPTIONS = (
+    *opens(
+        *(
+            f"java.base/{package}"
+            for package in (
+                "java.lang",
+                "java.lang.invoke",
+                "java.lang.reflect",
+                "java.io",
+                "java.net",
+                "java.nio",
+                "java.util",
+                "java.util.concurrent",
+                "java.util.concurrent.atomic",
+                "jdk.internal.ref",
+                "sun.nio.ch",
+                "sun.nio.cs",
+                "sun.security.action",
+                "sun.util.calendar",
+            )
+        ),
+        "java.security.jgss/sun.security.krb5",
+    ),
+    "-Djdk.reflect.useDirectMethodHandle=false",
+    "-Dio.netty.tryReflectionSetAccessible=true",
+)
+
+
+def role(name: str, job: Job, values: Mapping[str, str], hdfs: Mapping[str, str]) -> Role:
+    """The declared application; ``hdfs`` are settings of the file system's client."""
+
+    def render(site: Site) -> Launch:
+        # On the class path instead of --jars, so that the class data archive holds them as well.
+        jars = (*site.tools.jars["spark"], *site.tools.jars["spark-kafka"])
+        conf = {**_conf(site), **{f"spark.hadoop.{k}": v for k, v in hdfs.items()}, **job.conf}
+        words = [word for key, value in conf.items() for word in ("--conf", f"{key}={value}")]
+        return Launch(
+            argv=java(
+                site.tools,
+                "spark",
+                jars,
+                (MAIN, *words, str(job.application)),
+                heap="600m",
+                options=(*MODULE_OPTIONS, log_option(site.directory)),
+            ),
+            environment={
+                **_environment(site.directory),
+                **_triggers(job),
+                **fill_all(job.environment, values),
+            },
+            files=log_file(),
+        )
+
+    return Role(name, render, ports={"driver": 0})
+
+
+def _conf(site: Site) -> dict[str, str]:
+    host = site.endpoints["driver"].host
+    return {
+        "spark.master": "local[2]",
+        "spark.ui.enabled": "false",
+        "spark.driver.host": host,
+        "spark.driver.bindAddress": host,
+        "spark.sql.shuffle.partitions": "2",
+        "spark.local.dir": str(site.directory / "local"),
+        "spark.sql.warehouse.dir": str(site.directory / "warehouse"),
+    }
+
+
+def _environment(directory: Path) -> dict[str, str]:
+    return {
+        "PYSPARK_PYTHON": sys.executable,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "SPARK_LOCAL_DIRS": str(directory / "local"),
+    }
+
+
+def _triggers(job: Job) -> dict[str, str]:
+    """The trigger intervals that the job reads from its environment."""
+    declared = (query.trigger for query in job.queries)
+    return {t.name: t.default for t in declared if isinstance(t, Env)}

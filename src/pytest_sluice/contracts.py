@@ -1,0 +1,140 @@
+"""The contracts between services, components and backends: Role, Site, Launch, Backend."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+View = Literal["host", "inside"]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a role listens: an address and a TCP port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """``host:port``."""
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What a role is run with: the JRE, the jars by distribution, and class data options.
+
+    ``class_data`` maps a role's name to JVM options; it returns none where no archive is at hand.
+    """
+
+    java: Path
+    jars: Mapping[str, tuple[Path, ...]]
+    class_data: Callable[[str], tuple[str, ...]] = lambda _role: ()
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where one role shall run: its directory, its own endpoints, and those of its peers.
+
+    ``endpoints`` are by port name, ``peers`` by ``role.port``.
+    """
+
+    directory: Path
+    endpoints: Mapping[str, Endpoint]
+    peers: Mapping[str, Endpoint]
+    tools: Tools
+
+    @property
+    def state(self) -> Path:
+        """The folder of everything that outlives a restart of the role."""
+        return self.directory / "state"
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How to run a process: argv, additional environment, files to write into its directory."""
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    directory: Path | None = None
+
+
+Render = Callable[[Site], Launch]
+
+
+@dataclass(frozen=True)
+class Role:
+    """One process of a service or component: the unit of start, kill, pause and logs.
+
+    ``ports`` are the ports of the document by name, 0 where any free one will do. ``wildcard``
+    says that the process listens on every interface and cannot be told otherwise. ``prepare``
+    renders the command that makes the role's first ``state`` (a format, say).
+    """
+
+    name: str
+    render: Render
+    ports: Mapping[str, int] = field(default_factory=dict)
+    peers: tuple[str, ...] = ()
+    wildcard: bool = False
+    prepare: Render | None = None
+
+
+@dataclass(frozen=True)
+class Completed:
+    """What came of a command: its exit code, and the bytes of stdout and stderr."""
+
+    code: int
+    stdout: bytes
+    stderr: bytes = b""
+
+    @property
+    def output(self) -> str:
+        """Both streams as text, stderr last."""
+        return (self.stdout + self.stderr).decode("utf-8", "replace")
+
+
+class Backend(Protocol):
+    """How roles run. ``attached`` backends use what is there and never stop it.
+
+    What a backend cannot do raises :class:`pytest_sluice.errors.Unsupported`.
+    """
+
+    name: str
+    attached: bool
+
+    def start(self, role: Role) -> None:
+        """Start the role, or do nothing where it already runs."""
+
+    def endpoint(self, role: str, port: str, view: View = "host") -> Endpoint:
+        """The address of a role's port, as seen from the host or from inside the cluster."""
+
+    def exec(self, role: str, launch: Launch, *, seconds: float = 60) -> Completed:
+        """Run a command where the role runs, wait for it, and end it after ``seconds``."""
+
+    def exit_code(self, role: str) -> int | None:
+        """None while the role runs; its exit code (minus the signal) when it is dead."""
+
+    def require_alive(self, role: str) -> None:
+        """Raise :class:`pytest_sluice.errors.ServiceNotReady`, with the log, for a dead role."""
+
+    def logs(self, role: str, lines: int = 20) -> list[str]:
+        """The last lines that the role wrote."""
+
+    def kill(self, role: str) -> None:
+        """SIGKILL: the role is dead when this returns."""
+
+    def pause(self, role: str) -> None:
+        """Freeze the role; its sockets stay open."""
+
+    def resume(self, role: str) -> None:
+        """Undo :meth:`pause`."""
+
+    def stop(self, role: str, *, grace: float = 10) -> int:
+        """SIGTERM, after ``grace`` seconds SIGKILL; the exit code."""
+
+    def scratch(self, name: str) -> Path:
+        """A folder for the files of commands, removed with the cluster."""
+
+    def leftovers(self) -> Sequence[str]:
+        """What still runs of what was started here, a description each; empty is clean."""

@@ -1,0 +1,229 @@
+"""The declaration: the pipeline under test as a value.
+
+A conftest returns it from the hook ``pytest_sluice_pipeline(config)``; it is read once, at
+collection. Strings in ``command``, ``environment``, ``variables``, ``path`` and ``checkpoint`` may
+name what differs from run to run, in braces:
+
+===================== =========================================================================
+``{python}``          the interpreter that runs the tests
+``{host}`` ``{port}`` the address that the component itself shall listen on
+``{bootstrap_servers}`` the brokers, ``host:port``
+``{topic}``           the run's topic
+``{hdfs_url}``        the file system, ``hdfs://host:port``
+``{root}``            the folder of the run's tables and checkpoints in that file system
+``{schema}``          the run's schema in the metastore
+===================== =========================================================================
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from string import Formatter
+from typing import Literal
+
+from pytest_sluice.errors import BadDeclaration
+
+PLACEHOLDERS = frozenset(
+    {"python", "host", "port", "bootstrap_servers", "topic", "hdfs_url", "root", "schema"}
+)
+
+
+@dataclass(frozen=True)
+class Env:
+    """A trigger interval that the job reads from the environment variable ``name``."""
+
+    name: str
+    default: str
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A trigger interval that is written into the job and cannot be changed from outside."""
+
+    value: str
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A Kafka topic; ``kind`` is the JSON field by which its messages are counted."""
+
+    name: str
+    partitions: int = 1
+    replication_factor: int = 1
+    kind: str = "event_type"
+
+
+@dataclass(frozen=True)
+class Api:
+    """The HTTP API as a command; ``directory`` is its working directory.
+
+    ``ready`` is the request that proves it serves, as ``METHOD path``. It must publish nothing:
+    Flask answers OPTIONS by itself. Every answer below 500 counts.
+    """
+
+    command: tuple[str, ...]
+    directory: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    port: int = 5000
+    ready: str = "OPTIONS /"
+
+
+@dataclass(frozen=True)
+class Table:
+    """An external table and the folder that a query of the job writes for it."""
+
+    name: str
+    path: str
+    schema: str = "{schema}"
+
+
+@dataclass(frozen=True)
+class Query:
+    """A streaming query: its checkpoint, its trigger, and the tables that it writes."""
+
+    name: str
+    checkpoint: str
+    trigger: Env | Fixed
+    tables: tuple[Table, ...]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A Spark application for spark-submit, with the streaming queries that it runs."""
+
+    application: Path
+    queries: tuple[Query, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    conf: Mapping[str, str] = field(default_factory=dict)
+    name: str = "stream"
+
+
+@dataclass(frozen=True)
+class Ddl:
+    """A HiveQL script for the real Hive CLI, and its ``--hivevar`` variables."""
+
+    script: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Burst:
+    """One ``ab`` command: ``requests`` GETs of ``path``, one after the other, with ``headers``."""
+
+    requests: int
+    path: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def host(self) -> str:
+        """The Host header, or an empty string."""
+        return next((value for name, value in self.headers if name.lower() == "host"), "")
+
+
+@dataclass(frozen=True)
+class Names:
+    """What a run calls its own: topic, folder, schema."""
+
+    topic: str
+    root: str
+    schema: str
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The pipeline under test. ``names`` are the bare names, which the first run has."""
+
+    topic: Topic
+    api: Api | None = None
+    job: Job | None = None
+    ddl: Ddl | None = None
+    traffic: tuple[Burst, ...] = ()
+    root: str = "/tmp"
+    schema: str = "default"
+
+    def __post_init__(self) -> None:
+        """Refuse a placeholder that nothing fills, where it stands."""
+        for part in (self.api, self.job, self.ddl):
+            for text in _texts(part):
+                _check_placeholders(text)
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """Every table of every query, in the order of the declaration."""
+        return tuple(table for query in self.queries for table in query.tables)
+
+    @property
+    def queries(self) -> tuple[Query, ...]:
+        """The streaming queries of the job; none without a job."""
+        return self.job.queries if self.job else ()
+
+    def names(self, run: int) -> Names:
+        """Names of run number ``run``, counted from 1: the first has the declared, bare ones."""
+        if run == 1:
+            return Names(self.topic.name, self.root, self.schema)
+        return Names(f"{self.topic.name}_r{run}", f"/runs/r{run}", f"run_{run}")
+
+    def with_trigger(self, trigger: str) -> "Pipeline":
+        """The same pipeline with another trigger interval; refused where a query's is Fixed."""
+        if self.job is None:
+            return self
+        queries = tuple(_retriggered(query, trigger) for query in self.job.queries)
+        return replace(self, job=replace(self.job, queries=queries))
+
+
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """Put a run's values in the place of the placeholders of ``text``."""
+    return text.format_map(values)
+
+
+def fill_all(texts: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
+    """Fill every value of a mapping; the keys stay."""
+    return {key: fill(text, values) for key, text in texts.items()}
+
+
+def trigger_interval(query: Query) -> str:
+    """The trigger interval of a query, as Spark writes it: ``120 seconds``."""
+    trigger = query.trigger
+    return trigger.value if isinstance(trigger, Fixed) else trigger.default
+
+
+def _retriggered(query: Query, trigger: str) -> Query:
+    if isinstance(query.trigger, Fixed):
+        raise BadDeclaration(
+            f"the trigger of query {query.name!r} is Fixed({query.trigger.value!r}), "
+            f"so it cannot be set to {trigger!r}",
+            remedy="leave out --sluice-trigger, or let the job read its trigger from the "
+            "environment and declare it with Env(name, default)",
+        )
+    return replace(query, trigger=replace(query.trigger, default=trigger))
+
+
+def _check_placeholders(text: str) -> None:
+    try:
+        named = {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+    except ValueError as error:
+        raise BadDeclaration(f"cannot read the placeholders of {text!r}: {error}") from error
+    if unknown := named - PLACEHOLDERS:
+        raise BadDeclaration(
+            f"unknown placeholder {', '.join(sorted(unknown))!r} in {text!r}",
+            checked=[f"known are {', '.join(sorted(PLACEHOLDERS))}"],
+            remedy="write literal braces twice: {{ and }}",
+        )
+
+
+def _texts(part: object) -> list[str]:
+    """Every string of a declared part that may hold placeholders."""
+    match part:
+        case Api():
+            return [*part.command, *part.environment.values()]
+        case Job():
+            tables = [text for q in part.queries for t in q.tables for text in (t.path, t.schema)]
+            return [*part.environment.values(), *(q.checkpoint for q in part.queries), *tables]
+        case Ddl():
+            return list(part.variables.values())
+        case _:
+            return []
+
+
+Stage = Literal["api", "kafka", "stream", "hdfs", "hive", "presto", "report"]
+STAGES: tuple[Stage, ...] = ("api", "kafka", "stream", "hdfs", "hive", "presto", "report")

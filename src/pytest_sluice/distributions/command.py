@@ -1,0 +1,60 @@
+"""`python -m pytest_sluice setup`: fetch, verify and heal what the services need."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pytest_sluice.distributions.bench_tool import ensure_ab
+from pytest_sluice.distributions.cache import cache_root
+from pytest_sluice.distributions.provisioning import provision
+from pytest_sluice.distributions.report import Bar, Both, Report, Summary, plain
+from pytest_sluice.errors import SluiceError
+
+AB = "ab"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the subcommand."""
+    parser.add_argument("names", nargs="*", metavar="name", help="distributions (default: all)")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="write seconds and bytes by step")
+    parser.add_argument(
+        "--verify", action="store_true", help="read every file again, not just its size and time"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Set up, print a line a step; 0, or 1 with the error on stderr."""
+    summary = Summary(plain)
+    try:
+        with _shown(summary) as report:
+            provision(args.names or None, report, thorough=args.verify)
+            _ab(report)
+    except SluiceError as error:
+        print(f"setup failed: {error}", file=sys.stderr)
+        return 1
+    finally:
+        if args.json:
+            summary.write(args.json, cache_root())
+    print(summary.total(), f"in {cache_root()}", flush=True)
+    return 0
+
+
+def _ab(report: Report) -> None:
+    report.begin(AB, 0)
+    report.end(AB, ensure_ab())
+
+
+@contextmanager
+def _shown(summary: Summary) -> Iterator[Report]:
+    """With a bar on a terminal; lines only, in a log."""
+    if not sys.stdout.isatty():
+        yield summary
+        return
+    bar = Bar.on(sys.stdout)
+    summary.tell = lambda step: bar.progress.console.print(step.line(), highlight=False)
+    try:
+        yield Both(bar, summary)
+    finally:
+        bar.close()

@@ -1,0 +1,188 @@
+"""The fixtures ``sluice_*``. Each starts only its own upstream; all share one run.
+
+A fixture whose component (API, job, DDL) did not come up hands out a :class:`Broken` value, and the
+test that asked for it fails at that stage; a service that is not well is an error in set-up.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from pytest_sluice.claims import Claim, Verdict, judge
+from pytest_sluice.declaration import Stage
+from pytest_sluice.flow.handles import RunApi, RunStream, RunTopic
+from pytest_sluice.flow.run import ComponentFailed, Run
+from pytest_sluice.ledger import Landing
+from pytest_sluice.services.hdfs import Hdfs
+from pytest_sluice.services.hive import Hive
+from pytest_sluice.services.kafka import Kafka
+from pytest_sluice.session import Session
+from pytest_sluice.sql import Presto, QueryFailed, Result
+
+SESSION = pytest.StashKey[Session]()
+VERDICT = "sluice_verdict"
+
+STAGE_OF: dict[str, Stage] = {
+    "sluice_api": "api",
+    "sluice_kafka": "kafka",
+    "sluice_topic": "kafka",
+    "sluice_stream": "stream",
+    "sluice_hdfs": "hdfs",
+    "sluice_hive": "hive",
+    "sluice_presto": "presto",
+    "sluice_landing": "report",
+}
+# The node of the graph that each fixture joins.
+NODE_OF = {
+    "sluice_api": "api",
+    "sluice_kafka": "kafka",
+    "sluice_topic": "topic",
+    "sluice_stream": "stream",
+    "sluice_hdfs": "hdfs",
+    "sluice_hive": "tables",
+    "sluice_presto": "presto",
+    "sluice_landing": "landing",
+}
+
+
+@dataclass(frozen=True)
+class Broken:
+    """In the place of a component that did not come up; whoever uses it hears why."""
+
+    error: ComponentFailed
+
+    @property
+    def stage(self) -> Stage:
+        """Where the pipeline broke."""
+        return self.error.stage
+
+    def story(self) -> str:
+        """What happened."""
+        return str(self.error)
+
+    def __getattr__(self, name: str) -> Any:
+        """There is no component to ask."""
+        raise self.error
+
+
+BROKEN = Broken
+
+
+def nodes_of(fixture_names: Iterable[str]) -> list[str]:
+    """The nodes that fixtures of these names will join."""
+    return sorted({NODE_OF[name] for name in fixture_names if name in NODE_OF})
+
+
+def _or_broken(join: Callable[[], Any]) -> Any:
+    try:
+        return join()
+    except ComponentFailed as error:
+        return Broken(error)
+
+
+@pytest.fixture(scope="session")
+def sluice_session(pytestconfig: pytest.Config) -> Session:
+    """The session: settings, journal, cluster, runs."""
+    return pytestconfig.stash[SESSION]
+
+
+@pytest.fixture(scope="session")
+def sluice_run(sluice_session: Session) -> Run:
+    """The run that the claims share: its names, and everything else of it; starts nothing."""
+    return sluice_session.run
+
+
+@pytest.fixture
+def sluice_own_run(sluice_session: Session) -> Iterator[Run]:
+    """A run with topic, folder and schema of its own, for a test that writes or breaks things."""
+    with sluice_session.own_run() as run:
+        yield run
+
+
+@pytest.fixture(scope="session")
+def sluice_kafka(sluice_run: Run) -> Kafka:
+    """The broker, ready."""
+    sluice_run.graph.start(["kafka"])
+    return sluice_run.kafka
+
+
+@pytest.fixture(scope="session")
+def sluice_topic(sluice_run: Run) -> RunTopic:
+    """The run's topic, created."""
+    return sluice_run.topic
+
+
+@pytest.fixture(scope="session")
+def sluice_hdfs(sluice_run: Run) -> Hdfs:
+    """The file system, with a live DataNode."""
+    return sluice_run.hdfs
+
+
+@pytest.fixture(scope="session")
+def sluice_hive(sluice_run: Run) -> Hive:
+    """The real Hive CLI, after the declared tables were made."""
+    hive: Hive = _or_broken(lambda: sluice_run.join("tables") or sluice_run.hive)
+    return hive
+
+
+@pytest.fixture(scope="session")
+def sluice_presto(sluice_run: Run) -> Presto:
+    """Presto over the run's tables."""
+    presto: Presto = _or_broken(lambda: sluice_run.presto)
+    return presto
+
+
+@pytest.fixture(scope="session")
+def sluice_api(sluice_run: Run) -> RunApi:
+    """The API, answering."""
+    api: RunApi = _or_broken(lambda: sluice_run.api)
+    return api
+
+
+@pytest.fixture(scope="session")
+def sluice_stream(sluice_run: Run) -> RunStream:
+    """The job, every query of it with pinned start offsets."""
+    stream: RunStream = _or_broken(lambda: sluice_run.stream)
+    return stream
+
+
+@pytest.fixture(scope="session")
+def sluice_landing(sluice_session: Session) -> Landing:
+    """What the run came to, after the declared traffic; a test fails that asks for one that stopped."""
+    return sluice_session.landing()
+
+
+@pytest.fixture
+def sluice_check(
+    request: pytest.FixtureRequest, sluice_landing: Landing, sluice_presto: Presto
+) -> Callable[[Claim], Verdict]:
+    """Judge a claim under both mappings, and record its verdict for the summary."""
+
+    def answer(sql: str, mapping: Any) -> Result | QueryFailed:
+        try:
+            return sluice_presto.query(sql, mapping)
+        except QueryFailed as error:
+            return error
+
+    def check(claim: Claim) -> Verdict:
+        verdict = judge(claim, answer(claim.sql, "position"), answer(claim.sql, "name"))
+        request.node.user_properties.append((VERDICT, verdict.as_json()))
+        return verdict
+
+    return check
+
+
+@pytest.fixture
+def sluice_record(request: pytest.FixtureRequest) -> Callable[[Verdict], Verdict]:
+    """Record a verdict on a statement that is no query, for the summary."""
+
+    def record(verdict: Verdict) -> Verdict:
+        request.node.user_properties.append((VERDICT, verdict.as_json()))
+        return verdict
+
+    return record
+
+
+FIXTURES = tuple(name for name in dir() if name.startswith("sluice_"))

@@ -1,0 +1,1 @@
+"""A run, from the declaration to the landing."""

@@ -1,0 +1,90 @@
+"""The services of a backend as nodes of the graph: started, and ready by a real request."""
+
+from collections.abc import Callable
+
+from pytest_sluice.contracts import Backend, Role, Tools
+from pytest_sluice.events import Journal
+from pytest_sluice.graph import Graph
+from pytest_sluice.services import hdfs, hive, kafka, presto
+from pytest_sluice.services.hdfs import Hdfs
+from pytest_sluice.services.kafka import Kafka
+from pytest_sluice.waiting import Deadline, wait_for
+
+ROLES: tuple[Role, ...] = (
+    kafka.ROLE,
+    hdfs.NAMENODE_ROLE,
+    hdfs.DATANODE_ROLE,
+    hive.ROLE,
+    presto.ROLE,
+)
+
+# Seconds without an answer after which a role that still runs is given up; scaled by the setting
+# timeout_factor. The slowest here needs 12 s on two busy cores.
+READY_SECONDS = 90.0
+
+
+class Deployment:
+    """The services of one backend. Nodes: kafka, hdfs, metastore, presto-server."""
+
+    def __init__(
+        self, backend: Backend, tools: Tools, journal: Journal, timeout_factor: float = 1
+    ) -> None:
+        self.backend = backend
+        self.tools = tools
+        self.journal = journal
+        self.timeout_factor = timeout_factor
+        self.graph = Graph(journal)
+        self.graph.add("kafka", (), self._kafka)
+        self.graph.add("namenode", (), lambda: backend.start(hdfs.NAMENODE_ROLE))
+        self.graph.add("datanode", (), lambda: backend.start(hdfs.DATANODE_ROLE))
+        self.graph.add("hdfs", ("namenode", "datanode"), self._hdfs)
+        self.graph.add("metastore", (), self._metastore)
+        self.graph.add("presto-server", (), self._presto)
+
+    def deadline(self, seconds: float) -> Deadline:
+        """A deadline of so many seconds on a machine of ordinary speed."""
+        return Deadline(seconds * self.timeout_factor)
+
+    def await_role(
+        self, role: str, probe: Callable[[], None], seconds: float = READY_SECONDS
+    ) -> None:
+        """Wait until a role answers ``probe``; its death fails at once, with its log."""
+        wait_for(
+            f"{role} to be ready",
+            probe,
+            self.deadline(seconds),
+            alive=lambda: self.backend.require_alive(role),
+            log=lambda: self.backend.logs(role),
+            remedy="give a slow machine more time with --sluice-timeout-factor=3",
+        )
+
+    def kafka(self) -> Kafka:
+        """A client of the broker."""
+        return Kafka(str(self.backend.endpoint("kafka", "client")))
+
+    def hdfs(self) -> Hdfs:
+        """A client of the file system."""
+        endpoint = self.backend.endpoint
+        return Hdfs(endpoint("namenode", "rpc"), endpoint("namenode", "http"))
+
+    def _kafka(self) -> Kafka:
+        self.backend.start(kafka.ROLE)
+        client = self.kafka()
+        self.await_role("kafka", client.probe_ready)
+        return client
+
+    def _hdfs(self) -> Hdfs:
+        http = self.backend.endpoint("namenode", "http")
+        self.await_role("namenode", lambda: hdfs.probe_ready(http))
+        self.backend.require_alive("datanode")
+        return self.hdfs()
+
+    def _metastore(self) -> None:
+        self.backend.start(hive.ROLE)
+        endpoint = self.backend.endpoint("metastore", "thrift")
+        self.await_role("metastore", lambda: hive.probe_ready(endpoint))
+
+    def _presto(self) -> None:
+        self.backend.start(presto.ROLE)
+        endpoint = self.backend.endpoint("presto", "http")
+        self.await_role("presto", lambda: presto.probe_started(endpoint))

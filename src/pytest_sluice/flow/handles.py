@@ -1,0 +1,99 @@
+"""What a test holds of a run: its topic, its API, its stream."""
+
+from collections.abc import Iterable, Mapping
+
+from pytest_sluice import offsets
+from pytest_sluice.answers import Answers, parse_ab
+from pytest_sluice.contracts import Backend, Launch
+from pytest_sluice.declaration import Burst, Query, trigger_interval
+from pytest_sluice.offsets import Committed, Files
+from pytest_sluice.services.kafka import Kafka, Message
+from pytest_sluice.traffic import ab_command
+
+
+class RunTopic:
+    """The topic of one run."""
+
+    def __init__(self, kafka: Kafka, name: str) -> None:
+        self.kafka = kafka
+        self.name = name
+
+    def end_offsets(self) -> dict[int, int]:
+        """The end offset of each partition."""
+        return self.kafka.end_offsets(self.name)
+
+    def messages(self) -> list[Message]:
+        """Every message up to now."""
+        return self.kafka.messages(self.name)
+
+    def produce(self, values: Iterable[bytes | None]) -> None:
+        """Send values in their order; acknowledged when this returns."""
+        self.kafka.produce(self.name, values)
+
+
+class RunProcess:
+    """A component of a run as a process, to be killed, paused, stopped and started again."""
+
+    def __init__(self, backend: Backend, role: str) -> None:
+        self.backend = backend
+        self.role = role
+
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self.backend.exit_code(self.role)
+
+    def logs(self, lines: int = 20) -> list[str]:
+        """The last lines that it wrote."""
+        return self.backend.logs(self.role, lines)
+
+    def kill(self) -> None:
+        """SIGKILL; dead when this returns."""
+        self.backend.kill(self.role)
+
+    def stop(self, grace: float = 10) -> int:
+        """SIGTERM; the exit code."""
+        return self.backend.stop(self.role, grace=grace)
+
+
+class RunApi(RunProcess):
+    """The API of one run. ``url`` is its address, without a path."""
+
+    @property
+    def url(self) -> str:
+        """``http://host:port``."""
+        return f"http://{self.backend.endpoint(self.role, 'http')}"
+
+    def burst(self, burst: Burst) -> Answers:
+        """Send a burst with the real ``ab``, and count every answer by its status."""
+        inside = self.backend.endpoint(self.role, "http", "inside")
+        command = tuple(ab_command(burst, inside.host, inside.port))
+        done = self.backend.exec(self.role, Launch(command))
+        return parse_ab(done.stdout, burst.requests, exit_code=done.code, stderr=done.stderr)
+
+
+class RunStream(RunProcess):
+    """The job of one run, seen through the checkpoints of its queries."""
+
+    def __init__(
+        self, backend: Backend, role: str, files: Files, checkpoints: Mapping[Query, str]
+    ) -> None:
+        super().__init__(backend, role)
+        self._files = files
+        self._checkpoints = dict(checkpoints)
+
+    @property
+    def queries(self) -> tuple[Query, ...]:
+        """The streaming queries, as declared."""
+        return tuple(self._checkpoints)
+
+    def pinned(self, query: Query) -> bool:
+        """Whether the query has written down where it starts; from then on nothing is missed."""
+        return offsets.pinned(self._files, self._checkpoints[query]) is not None
+
+    def committed(self, query: Query) -> Committed | None:
+        """The last committed micro-batch of the query; None before the first."""
+        return offsets.committed(self._files, self._checkpoints[query])
+
+    def interval(self, query: Query) -> str:
+        """The query's trigger interval, as Spark writes it."""
+        return trigger_interval(query)

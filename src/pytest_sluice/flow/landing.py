@@ -1,0 +1,199 @@
+"""Landing a run: send the traffic, wait until it is committed and visible, count at every hop.
+
+Committed means that Spark's checkpoint has it, visible that every committed file with rows is among
+the files out of which Presto reads. Neither asks for the figures that a test expects.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from pytest_sluice import offsets
+from pytest_sluice.answers import Answers, TrafficError
+from pytest_sluice.declaration import Burst, Query, Stage, Table
+from pytest_sluice.errors import SluiceError
+from pytest_sluice.flow.handles import RunApi, RunStream
+from pytest_sluice.flow.run import ComponentFailed, Run
+from pytest_sluice.ledger import Landing, Ledger, count_kinds
+from pytest_sluice.sql import QueryFailed
+from pytest_sluice.waiting import Deadline, NotYet, wait_for
+
+Ends = Mapping[int, int]
+
+# On top of the trigger interval: a micro-batch of a megabyte takes some seconds on a busy machine.
+COMMIT_SECONDS = 60.0
+VISIBLE_SECONDS = 30.0
+
+
+class _Stopped(Exception):
+    """A hop that did not let the run through."""
+
+    def __init__(self, stage: Stage, reason: str) -> None:
+        super().__init__(reason)
+        self.stage = stage
+        self.reason = reason
+
+
+class Lander:
+    """Brings one run to its landing; what it counted so far is the landing, wherever it stops."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.requests = 0
+        self.answers: Counter[int] = Counter()
+        self.ends: dict[str, Ends] = {}
+        self.committed: dict[str, Mapping[str, Mapping[int, int]]] = {}
+        self.rows: Counter[str] = Counter()
+        self.visible: Counter[str] = Counter()
+        self.files: dict[str, frozenset[str]] = {}
+
+    def land(self, traffic: Sequence[Burst]) -> Landing:
+        """Send the traffic and follow it down; a hop that stops it is told by the landing."""
+        self.run.graph.start(map(self.run.node, self._nodes()))
+        try:
+            self._send(traffic)
+            self._commit()
+            self._see()
+        except ComponentFailed as error:
+            return self._landing(error.stage, str(error))
+        except _Stopped as stopped:
+            return self._landing(stopped.stage, stopped.reason)
+        return self._landing(None, "")
+
+    def _nodes(self) -> list[str]:
+        return ["api", "stream", "presto"]
+
+    def _send(self, traffic: Sequence[Burst]) -> None:
+        api = self.run.api
+        self.run.join("stream")  # a burst before the first pinned offset could be missed
+        total = sum(burst.requests for burst in traffic)
+        self._emit("traffic", requests=total, bursts=len(traffic))
+        ends = self.run.topic.end_offsets()
+        for burst in traffic:
+            ends = self._send_burst(api, burst, ends)
+        self.ends = {self.run.names.topic: ends}
+        self._judge_answers()
+
+    def _send_burst(self, api: RunApi, burst: Burst, begin: Ends) -> Ends:
+        """Send one burst, count its answers, and record its interval of end offsets."""
+        self.requests += burst.requests
+        answers = self._answers(api.burst, burst)
+        self.answers.update(answers)
+        ends = self.run.topic.end_offsets()
+        self._emit(
+            "burst", path=burst.path, host=burst.host, answers=answers, begin=begin, end=ends
+        )
+        return ends
+
+    def _answers(self, send: Callable[[Burst], Answers], burst: Burst) -> Mapping[int, int]:
+        try:
+            return send(burst).by_status
+        except TrafficError as error:
+            raise _Stopped("api", f"GET {burst.path}: {error}") from error
+
+    def _judge_answers(self) -> None:
+        refused = {status: n for status, n in self.answers.items() if not 200 <= status < 300}
+        if refused:
+            told = ", ".join(f"{n} x {status}" for status, n in sorted(refused.items()))
+            raise _Stopped("api", f"of {self.requests} requests {told}")
+
+    def _commit(self) -> None:
+        stream = self.run.stream
+        for query in stream.queries:
+            self._await_commit(stream, query)
+        self._count_committed(stream)
+
+    def _await_commit(self, stream: RunStream, query: Query) -> None:
+        interval = stream.interval(query)
+        due = offsets.next_trigger(interval, time.time())
+        self._emit(
+            "waiting",
+            what=f"query {query.name} to commit",
+            due=due,
+            due_at=datetime.fromtimestamp(due).strftime("%H:%M:%S"),
+            interval=interval,
+        )
+        scale = self.run.deployment.timeout_factor
+        deadline = Deadline(offsets.interval_seconds(interval) + COMMIT_SECONDS * scale)
+        seen: list[offsets.Committed | None] = [None]
+
+        def probe() -> None:
+            done = stream.committed(query)
+            if done != seen[0]:
+                seen[0] = done
+                deadline.extend()
+            if not offsets.covers(self.ends, done):
+                raise NotYet(f"lag {offsets.lag(self.ends, done)}")
+
+        try:
+            wait_for(
+                f"query {query.name} to commit {self.ends}",
+                probe,
+                deadline,
+                alive=lambda: self.run.deployment.backend.require_alive(stream.role),
+                log=stream.logs,
+            )
+        except SluiceError as error:
+            raise _Stopped("stream", str(error)) from error
+        finally:
+            self.committed[query.name] = seen[0].ends if seen[0] else {}
+
+    def _count_committed(self, stream: RunStream) -> None:
+        for query in stream.queries:
+            for table in query.tables:
+                files = self.run.hdfs.data_files(self.run.path(table))
+                self.rows[table.name] = sum(map(self.run.hdfs.rows, files))
+
+    def _see(self) -> None:
+        for table in self.run.pipeline.tables:
+            self._await_visible(table)
+
+    def _await_visible(self, table: Table) -> None:
+        hdfs = self.run.hdfs
+        wanted = frozenset(
+            hdfs.url + file for file in hdfs.data_files(self.run.path(table)) if hdfs.rows(file)
+        )
+
+        def probe() -> frozenset[str]:
+            seen = self.run.presto.visible_files(self.run.qualified(table))
+            if missing := wanted - seen:
+                raise NotYet(f"{len(missing)} of {len(wanted)} files are not visible")
+            return seen
+
+        try:
+            deadline = self.run.deployment.deadline(VISIBLE_SECONDS)
+            self.files[table.name] = wait_for(f"Presto to see {table.name}", probe, deadline)
+            count = f"select count(*) from {self.run.qualified(table)}"
+            self.visible[table.name] = self.run.presto.query(count, "name").rows[0][0]
+        except (QueryFailed, SluiceError) as error:
+            raise _Stopped("presto", str(error)) from error
+
+    def _landing(self, stage: Stage | None, reason: str) -> Landing:
+        landing = Landing(
+            run=self.run.number,
+            ledger=Ledger(
+                requests=self.requests,
+                answers=dict(self.answers),
+                messages=self._messages(),
+                committed=dict(self.rows),
+                visible=dict(self.visible),
+            ),
+            ends=self.ends,
+            committed=self.committed,
+            files=self.files,
+            stopped_at=stage,
+            reason=reason,
+        )
+        self._emit("landing", landing=landing.as_json())
+        return landing
+
+    def _messages(self) -> dict[str, int]:
+        """What the topic holds by kind; nothing where there is no topic to ask."""
+        if not self.ends:
+            return {}
+        values = (message.value for message in self.run.topic.messages())
+        return dict(count_kinds(values, self.run.pipeline.topic.kind))
+
+    def _emit(self, kind: str, **fields: object) -> None:
+        self.run.deployment.journal.emit(kind, run=self.run.number, **fields)

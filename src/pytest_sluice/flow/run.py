@@ -1,0 +1,217 @@
+"""A run: one traffic through one deployment of the pipeline, with topic, folder and schema."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from pytest_sluice.components import api as api_component
+from pytest_sluice.components import job as job_component
+from pytest_sluice.contracts import Role
+from pytest_sluice.declaration import Names, Pipeline, Query, Stage, Table, fill, fill_all
+from pytest_sluice.errors import BadDeclaration, ServiceNotReady, SluiceError
+from pytest_sluice.flow.deployment import Deployment
+from pytest_sluice.flow.handles import RunApi, RunProcess, RunStream, RunTopic
+from pytest_sluice.graph import Graph
+from pytest_sluice.services import presto
+from pytest_sluice.services.hdfs import Hdfs, client_settings
+from pytest_sluice.services.hive import Hive, HiveQLFailed
+from pytest_sluice.services.kafka import Kafka
+from pytest_sluice.sql import Presto, QueryFailed
+from pytest_sluice.waiting import NotYet, WaitTimeout, wait_for
+
+# From spark-submit to the first pinned offset: 4 s with a class data archive, 16 s without.
+STREAM_SECONDS = 120.0
+
+
+class ComponentFailed(SluiceError):
+    """The code under test did not come up: a failure of the pipeline at ``stage``."""
+
+    def __init__(self, stage: Stage, error: SluiceError) -> None:
+        self.stage = stage
+        super().__init__(error.cause, checked=error.checked, remedy=error.remedy)
+
+
+class Run:
+    """Run ``number`` of a pipeline. Its nodes: topic, tables, api, stream, presto."""
+
+    def __init__(self, number: int, pipeline: Pipeline, deployment: Deployment) -> None:
+        self.number = number
+        self.pipeline = pipeline
+        self.deployment = deployment
+        self.names: Names = pipeline.names(number)
+        graph, name = self.graph, self.node
+        graph.add(name("topic"), ["kafka"], self._topic)
+        graph.add(name("tables"), ["hdfs", "metastore"], self._tables)
+        graph.add(name("api"), [name("topic")], self._api)
+        graph.add(name("stream"), [name("topic"), "hdfs"], self._stream)
+        graph.add(name("presto"), ["presto-server", name("tables")], self._presto)
+
+    @property
+    def graph(self) -> Graph:
+        """The one graph, of services and runs."""
+        return self.deployment.graph
+
+    def node(self, name: str) -> str:
+        """The name of one of the run's nodes, or roles, in the whole graph."""
+        return name if self.number == 1 else f"{name}-r{self.number}"
+
+    @cached_property
+    def values(self) -> Mapping[str, str]:
+        """What the placeholders of the declaration stand for in this run."""
+        endpoint = self.deployment.backend.endpoint
+        return {
+            "bootstrap_servers": str(endpoint("kafka", "client", "inside")),
+            "hdfs_url": f"hdfs://{endpoint('namenode', 'rpc', 'inside')}",
+            "topic": self.names.topic,
+            "root": self.names.root,
+            "schema": self.names.schema,
+        }
+
+    def path(self, table: Table) -> str:
+        """The folder of a table, as this run writes it."""
+        return fill(table.path, self.values)
+
+    def qualified(self, table: Table) -> str:
+        """``schema.table``, as this run calls it."""
+        return f"{fill(table.schema, self.values)}.{table.name}"
+
+    def table(self, name: str) -> Table:
+        """The declared table of that name."""
+        for table in self.pipeline.tables:
+            if table.name == name:
+                return table
+        raise BadDeclaration(f"the pipeline declares no table {name!r}")
+
+    @cached_property
+    def hive(self) -> Hive:
+        """HiveQL through the real CLI."""
+        backend = self.deployment.backend
+        directory = backend.scratch(self.node("hive"))
+        return Hive(backend, self.deployment.tools, directory)
+
+    def join(self, name: str) -> Any:
+        """Wait for one of the run's nodes."""
+        return self.graph.join(self.node(name))
+
+    @property
+    def kafka(self) -> Kafka:
+        """The broker, ready."""
+        client: Kafka = self.graph.join("kafka")
+        return client
+
+    @property
+    def hdfs(self) -> Hdfs:
+        """The file system, ready."""
+        client: Hdfs = self.graph.join("hdfs")
+        return client
+
+    @property
+    def topic(self) -> RunTopic:
+        """The run's topic, created."""
+        topic: RunTopic = self.join("topic")
+        return topic
+
+    @property
+    def api(self) -> RunApi:
+        """The run's API, answering."""
+        api: RunApi = self.join("api")
+        return api
+
+    @property
+    def stream(self) -> RunStream:
+        """The run's job, every query of it with pinned offsets."""
+        stream: RunStream = self.join("stream")
+        return stream
+
+    @property
+    def presto(self) -> Presto:
+        """Presto over the run's tables, answering queries."""
+        client: Presto = self.join("presto")
+        return client
+
+    def start_api(self) -> RunApi:
+        """Start the API (again) and wait until it answers."""
+        declared = self.pipeline.api
+        if declared is None:
+            raise BadDeclaration("the pipeline declares no API")
+        role = api_component.role(self.node("api"), declared, self.values)
+        self.deployment.backend.start(role)
+        endpoint = self.deployment.backend.endpoint(role.name, "http")
+        self.deployment.await_role(role.name, lambda: api_component.probe_ready(declared, endpoint))
+        return RunApi(self.deployment.backend, role.name)
+
+    def start_stream(self) -> RunStream:
+        """Start the job (again) and wait until every query has pinned its start offsets."""
+        role = self._stream_role()
+        self.deployment.backend.start(role)
+        checkpoints = {q: fill(q.checkpoint, self.values) for q in self.pipeline.queries}
+        stream = RunStream(self.deployment.backend, role.name, self.hdfs, checkpoints)
+        for query in stream.queries:
+            self._await_pinned(stream, query)
+        return stream
+
+    def close(self) -> None:
+        """Kill what processes the run has of its own; the services stay."""
+        backend = self.deployment.backend
+        for name in ("api", "stream"):
+            if self.graph.started(self.node(name)) and not backend.attached:
+                RunProcess(backend, self.node(name)).kill()
+
+    def _stream_role(self) -> Role:
+        job = self.pipeline.job
+        if job is None:
+            raise BadDeclaration("the pipeline declares no job")
+        rpc = self.deployment.backend.endpoint("namenode", "rpc", "inside")
+        return job_component.role(self.node("stream"), job, self.values, client_settings(rpc))
+
+    def _await_pinned(self, stream: RunStream, query: Query) -> None:
+        def probe() -> None:
+            if not stream.pinned(query):
+                raise NotYet(f"query {query.name} has not pinned its start offsets")
+
+        self.deployment.await_role(stream.role, probe, STREAM_SECONDS)
+
+    def _topic(self) -> RunTopic:
+        kafka, declared = self.deployment.kafka(), self.pipeline.topic
+        kafka.create_topic(self.names.topic, declared.partitions, declared.replication_factor)
+        return RunTopic(kafka, self.names.topic)
+
+    def _tables(self) -> None:
+        ddl = self.pipeline.ddl
+        if ddl is None:
+            return
+        try:
+            self.hive.run_script(ddl.script, fill_all(ddl.variables, self.values))
+        except HiveQLFailed as error:
+            raise ComponentFailed("hive", error) from error
+
+    def _api(self) -> RunApi:
+        try:
+            return self.start_api()
+        except (ServiceNotReady, WaitTimeout) as error:
+            raise ComponentFailed("api", error) from error
+
+    def _stream(self) -> RunStream:
+        try:
+            return self.start_stream()
+        except (ServiceNotReady, WaitTimeout) as error:
+            raise ComponentFailed("stream", error) from error
+
+    def _presto(self) -> Presto:
+        endpoint = self.deployment.backend.endpoint("presto", "http")
+        client = Presto(endpoint.host, endpoint.port, self.names.schema, presto.CATALOGS)
+
+        def probe() -> None:
+            try:
+                client.query(self._readiness_query())
+            except QueryFailed as error:
+                if not error.transient:
+                    raise
+                raise NotYet(error.cause) from error
+
+        wait_for("Presto to answer a query over a Hive table", probe, self.deployment.deadline(90))
+        return client
+
+    def _readiness_query(self) -> str:
+        tables = self.pipeline.tables
+        return f"select count(*) from {self.qualified(tables[0])}" if tables else "show schemas"

@@ -1,0 +1,89 @@
+"""One graph of everything that has to be there: started in parallel, joined by whoever needs it."""
+
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+from pytest_sluice.errors import SluiceError
+from pytest_sluice.events import Journal
+
+
+@dataclass(frozen=True)
+class Node:
+    """Something to bring about by ``action`` once all that it ``needs`` is there."""
+
+    name: str
+    needs: tuple[str, ...]
+    action: Callable[[], Any]
+
+
+class Graph:
+    """Nodes by name. Each is brought about once, in a thread of its own, after its needs."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._nodes: dict[str, Node] = {}
+        self._futures: dict[str, Future[Any]] = {}
+        self._lock = threading.Lock()
+
+    def add(self, name: str, needs: Iterable[str], action: Callable[[], Any]) -> None:
+        """Declare a node; its needs must be declared already, so there are no cycles."""
+        needs = tuple(needs)
+        if unknown := [need for need in needs if need not in self._nodes]:
+            raise SluiceError(f"node {name!r} needs {unknown}, which are not declared")
+        self._nodes[name] = Node(name, needs, action)
+
+    def __contains__(self, name: str) -> bool:
+        """Whether a node of this name is declared."""
+        return name in self._nodes
+
+    def start(self, names: Iterable[str]) -> None:
+        """Bring about the nodes and all that they need, in the background."""
+        for name in names:
+            self._future(name)
+
+    def join(self, name: str) -> Any:
+        """Wait for a node; its value, or the error of the node that failed first below it."""
+        return self._future(name).result()
+
+    def started(self, name: str) -> bool:
+        """Whether somebody asked for the node."""
+        return name in self._futures
+
+    def _future(self, name: str) -> "Future[Any]":
+        with self._lock:
+            if name in self._futures:
+                return self._futures[name]
+            future: Future[Any] = Future()
+            self._futures[name] = future
+        node = self._nodes[name]
+        needs = [self._future(need) for need in node.needs]
+        # A daemon: an interrupted session does not wait for what nobody asks for any more.
+        thread = threading.Thread(
+            target=self._run, args=(node, needs, future), name=f"sluice {name}", daemon=True
+        )
+        thread.start()
+        return future
+
+    def _run(self, node: Node, needs: "list[Future[Any]]", future: "Future[Any]") -> None:
+        try:
+            for need in needs:
+                need.result()
+            future.set_result(self._bring_about(node))
+        except BaseException as error:
+            future.set_exception(error)
+
+    def _bring_about(self, node: Node) -> Any:
+        started = monotonic()
+        self._journal.emit("node", name=node.name, state="starting")
+        try:
+            value = node.action()
+        except BaseException as error:
+            self._journal.emit("node", name=node.name, state="failed", reason=str(error))
+            raise
+        seconds = round(monotonic() - started, 2)
+        self._journal.emit("node", name=node.name, state="ready", seconds=seconds)
+        return value

@@ -1,0 +1,122 @@
+"""The pytest plugin: hooks only. Everything else is in rooms that do not know pytest."""
+
+import os
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from pytest_sluice import hooks, terminal
+from pytest_sluice.fixtures import BROKEN, FIXTURES, SESSION, STAGE_OF, nodes_of
+from pytest_sluice.declaration import STAGES
+from pytest_sluice.errors import SluiceError
+from pytest_sluice.ledger import Landing
+from pytest_sluice.session import Session
+from pytest_sluice.settings import SETTINGS, resolve
+
+# Fixtures are found in the modules of plugins, so their names stand here as well.
+from pytest_sluice.fixtures import *  # noqa: F403  isort: skip
+
+STAGE_HELP = {
+    "api": "the HTTP API alone: answers, statuses, headers",
+    "kafka": "what the topic holds",
+    "stream": "what the streaming job reads, commits and survives",
+    "hdfs": "the files that the job wrote",
+    "hive": "the tables in the metastore",
+    "presto": "what queries see",
+    "report": "the claims of the report, end to end",
+}
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Make the declaration's hook known."""
+    pluginmanager.add_hookspecs(hooks)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """An option and an ini key for each row of the table of settings."""
+    group = parser.getgroup("sluice", "whole data pipelines on real services (pytest-sluice)")
+    for row in SETTINGS:
+        default = f" (default: {row.default})" if row.default else ""
+        group.addoption(
+            row.option,
+            dest=row.ini,
+            metavar=row.metavar,
+            help=f"{row.help}{default}; environment: {row.variable}, ini: {row.ini}",
+        )
+        parser.addini(row.ini, row.help, default=None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the stage markers; resolve the settings; make the session, which starts nothing."""
+    for stage in STAGES:
+        config.addinivalue_line(
+            "markers",
+            f"{stage}: stage {stage} of the pipeline: {STAGE_HELP[stage]} (set by the deepest "
+            "sluice fixture that a test asks for)",
+        )
+    try:
+        settings = resolve(config.getoption, os.environ, config.getini)
+        pipeline = config.hook.pytest_sluice_pipeline(config=config)
+    except SluiceError as error:
+        raise pytest.UsageError(str(error)) from error
+    inputs = getattr(config, "workerinput", {})
+    session = Session(pipeline, settings, config.rootpath, inputs.get("sluice_cluster"))
+    config.stash[SESSION] = session
+    if not inputs:
+        config.pluginmanager.register(terminal.Narrator(config, session), "sluice-narrator")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell an xdist worker which cluster to attach to: one for all of them."""
+    node.workerinput["sluice_cluster"] = str(node.config.stash[SESSION].cluster.directory)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark a test with the stage of the deepest fixture that it asks for."""
+    asked = [STAGE_OF[name] for name in getattr(item, "fixturenames", ()) if name in STAGE_OF]
+    if asked:
+        item.add_marker(max(asked, key=STAGES.index))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Start the union of what the selected tests need, while the first of them is set up."""
+    if session.config.option.collectonly or hasattr(session.config, "workerinput"):
+        return
+    names = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    _guard(session.config.stash[SESSION].start, nodes_of(names))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Judge what the test was given: a pipeline that did not come through is its failure."""
+    for value in pyfuncitem.funcargs.values():
+        if isinstance(value, BROKEN):
+            _fail(pyfuncitem, value.stage, value.story())
+        if isinstance(value, Landing) and value.stopped_at:
+            _fail(pyfuncitem, value.stopped_at, value.story())
+    return (yield)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Bring down what this session owns, however it ends."""
+    if session := config.stash.get(SESSION, None):
+        session.close()
+
+
+def _fail(item: pytest.Function, stage: str, story: str) -> None:
+    item.user_properties.append(("sluice_stage", stage))
+    pytest.fail(f"stage {stage}: {story}", pytrace=False)
+
+
+def _guard(start: Any, nodes: list[str]) -> None:
+    """A declaration that cannot be used, or a missing distribution, ends the session at once."""
+    try:
+        start(nodes)
+    except SluiceError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+__all__ = [*FIXTURES]

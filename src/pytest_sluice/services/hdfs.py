@@ -1,0 +1,217 @@
+"""HDFS: one NameNode, one DataNode."""
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+from xml.sax.saxutils import escape
+
+from pytest_sluice.contracts import Endpoint, Launch, Role, Site
+from pytest_sluice.services.jvm import java, log_file, log_option
+from pytest_sluice.waiting import NotYet
+
+# Of Spark's jars, what the daemons need beside their own: the client, and a way to log.
+SHARED_JARS = (
+    "hadoop-client-api-",
+    "hadoop-client-runtime-",
+    "slf4j-api-",
+    "log4j-api-",
+    "log4j-core-",
+    "log4j-slf4j2-impl-",
+    "log4j-1.2-api-",
+    "jcl-over-slf4j-",
+)
+NAMENODE = "org.apache.hadoop.hdfs.server.namenode.NameNode"
+DATANODE = "org.apache.hadoop.hdfs.server.datanode.DataNode"
+
+
+def client_settings(namenode: Endpoint) -> dict[str, str]:
+    """What every client of the file system is told: where it is, and how to reach the DataNode.
+
+    A DataNode on a loopback address of its own connects from 127.0.0.1, which is what the NameNode
+    would hand to clients; its host name is the address that it listens on.
+    """
+    return {
+        "fs.defaultFS": f"hdfs://{namenode}",
+        "dfs.replication": "1",
+        "dfs.client.use.datanode.hostname": "true",
+        # The default of 400 ms is the wait for a block to be reported: most of a small batch.
+        "dfs.client.block.write.locateFollowingBlock.initial.delay.ms": "5",
+    }
+
+
+def site_xml(settings: dict[str, str]) -> str:
+    """A Hadoop configuration file."""
+    rows = "".join(
+        f"<property><name>{escape(name)}</name><value>{escape(value)}</value></property>\n"
+        for name, value in settings.items()
+    )
+    return f'<?xml version="1.0"?>\n<configuration>\n{rows}</configuration>\n'
+
+
+def _namenode_settings(site: Site) -> dict[str, str]:
+    rpc, http = site.endpoints["rpc"], site.endpoints["http"]
+    return {
+        **client_settings(rpc),
+        "dfs.permissions.enabled": "false",
+        "dfs.namenode.name.dir": f"file://{site.state}",
+        "dfs.namenode.http-address": str(http),
+        "dfs.namenode.rpc-bind-host": rpc.host,
+        "dfs.namenode.datanode.registration.ip-hostname-check": "false",
+        "dfs.namenode.safemode.threshold-pct": "0",
+        "dfs.namenode.safemode.extension": "0",
+    }
+
+
+def _datanode_settings(site: Site) -> dict[str, str]:
+    host = site.endpoints["data"].host
+    return {
+        **client_settings(site.peers["namenode.rpc"]),
+        "dfs.datanode.data.dir": f"file://{site.state}",
+        "dfs.datanode.address": str(site.endpoints["data"]),
+        "dfs.datanode.http.address": str(site.endpoints["http"]),
+        "dfs.datanode.ipc.address": str(site.endpoints["ipc"]),
+        "dfs.datanode.hostname": host,
+        "dfs.datanode.use.datanode.hostname": "true",
+        "dfs.heartbeat.interval": "1",
+        # The NameNode starts beside the DataNode: knock often instead of once a second.
+        "ipc.client.connect.retry.interval": "100",
+        "ipc.client.connect.max.retries": "300",
+    }
+
+
+def _launch(site: Site, name: str, settings: dict[str, str], *main: str) -> Launch:
+    config = site.directory / "hdfs-site.xml"
+    jars = [*site.tools.jars["hdfs"], *_shared(site)]
+    argv = java(
+        site.tools,
+        name,
+        jars,
+        (main[0], "-conf", str(config), *main[1:]),
+        heap="128m",
+        options=(log_option(site.directory),),
+    )
+    return Launch(argv, files={"hdfs-site.xml": site_xml(settings), **log_file()})
+
+
+def _shared(site: Site) -> list[Path]:
+    return [jar for jar in site.tools.jars["spark"] if jar.name.startswith(SHARED_JARS)]
+
+
+def render_namenode(site: Site) -> Launch:
+    """The NameNode, on a formatted ``state``."""
+    return _launch(site, "namenode", _namenode_settings(site), NAMENODE)
+
+
+def render_format(site: Site) -> Launch:
+    """The command that formats an empty ``state``."""
+    flags = ("-format", "-force", "-nonInteractive")
+    return _launch(site, "namenode-format", _namenode_settings(site), NAMENODE, *flags)
+
+
+def render_datanode(site: Site) -> Launch:
+    """The DataNode; its ``state`` fills itself."""
+    return _launch(site, "datanode", _datanode_settings(site), DATANODE)
+
+
+NAMENODE_ROLE = Role(
+    "namenode", render_namenode, ports={"rpc": 8020, "http": 50070}, prepare=render_format
+)
+DATANODE_ROLE = Role(
+    "datanode",
+    render_datanode,
+    ports={"data": 50010, "http": 50075, "ipc": 50020},
+    peers=("namenode.rpc",),
+)
+
+
+def probe_ready(http: Endpoint) -> None:
+    """Ready is a NameNode that counts a live DataNode."""
+    url = f"http://{http}/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState"
+    try:
+        with urlopen(url, timeout=5) as answer:
+            beans = json.load(answer)["beans"]
+    except (OSError, ValueError) as error:
+        raise NotYet(f"{type(error).__name__}: {error}") from error
+    live = beans[0]["NumLiveDataNodes"] if beans else 0
+    if not live:
+        raise NotYet("a NameNode without a live DataNode")
+
+
+class Hdfs:
+    """A client of the file system over WebHDFS, for tests. Paths are absolute: ``/tmp/table``."""
+
+    def __init__(self, rpc: Endpoint, http: Endpoint) -> None:
+        self.url = f"hdfs://{rpc}"
+        self.http = http
+        self._rows: dict[str, int] = {}
+
+    @cached_property
+    def filesystem(self) -> Any:
+        """The same file system for fsspec, and so for pyarrow and pandas; nothing is cached."""
+        import fsspec
+
+        return fsspec.filesystem(
+            "webhdfs", host=self.http.host, port=self.http.port, use_listings_cache=False
+        )
+
+    def read(self, path: str) -> bytes | None:
+        """The content of a file; None where there is none."""
+        try:
+            content: bytes = self.filesystem.cat_file(path)
+        except FileNotFoundError:
+            return None
+        return content
+
+    def names(self, path: str) -> list[str]:
+        """Names of what lies in a folder, sorted; none where there is no such folder."""
+        try:
+            return sorted(entry.rpartition("/")[2] for entry in self.filesystem.ls(path, False))
+        except FileNotFoundError:
+            return []
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write a file, and its folders."""
+        self.filesystem.pipe_file(path, content)
+
+    def delete(self, path: str) -> None:
+        """Delete a file, or a folder with all that is in it; nothing where there is none."""
+        if self.filesystem.exists(path):
+            self.filesystem.rm(path, recursive=True)
+
+    def data_files(self, path: str) -> list[str]:
+        """Files below a folder that a reader of the directory sees: hidden are ``_x`` and ``.x``."""
+        files = []
+        for name in self.names(path):
+            if name.startswith(("_", ".")):
+                continue
+            below = f"{path}/{name}"
+            files += [below] if self.filesystem.isfile(below) else self.data_files(below)
+        return files
+
+    def rows(self, file: str) -> int:
+        """How many rows a Parquet file has, by its footer; asked once, since files never change."""
+        if file not in self._rows:
+            from pyarrow import parquet
+
+            with self.filesystem.open(file, "rb") as stream:
+                self._rows[file] = parquet.read_metadata(stream).num_rows
+        return self._rows[file]
+
+    def columns(self, file: str) -> list[str]:
+        """The columns of a Parquet file, in its own order."""
+        from pyarrow import parquet
+
+        with self.filesystem.open(file, "rb") as stream:
+            return list(parquet.read_schema(stream).names)
+
+    def table(self, path: str) -> list[dict[str, Any]]:
+        """Every row of the Parquet files below a folder, as read without Presto or Hive."""
+        from pyarrow import parquet
+
+        rows: list[dict[str, Any]] = []
+        for file in self.data_files(path):
+            with self.filesystem.open(file, "rb") as stream:
+                rows += parquet.read_table(stream).to_pylist()
+        return rows

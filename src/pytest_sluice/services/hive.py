@@ -1,0 +1,142 @@
+"""The Hive metastore, and HiveQL through the real Hive CLI."""
+
+import socket
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+
+from pytest_sluice.contracts import Backend, Endpoint, Launch, Role, Site, Tools
+from pytest_sluice.errors import SluiceError
+from pytest_sluice.services.hdfs import client_settings
+from pytest_sluice.services.jvm import java, log_file, log_option, opens
+from pytest_sluice.waiting import NotYet
+
+OPENS = opens("java.base/java.lang", "java.base/java.net", "java.base/java.util")
+
+
+def _hiveconf(settings: Mapping[str, str]) -> list[str]:
+    return [word for key, value in settings.items() for word in ("--hiveconf", f"{key}={value}")]
+
+
+def _settings(site: Site) -> dict[str, str]:
+    database = site.state / "metastore_db"
+    return {
+        **client_settings(site.peers["namenode.rpc"]),
+        "javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={database};create=true",
+        "javax.jdo.option.ConnectionDriverName": "org.apache.derby.jdbc.EmbeddedDriver",
+        "datanucleus.schema.autoCreateAll": "true",
+        "hive.metastore.schema.verification": "false",
+        "hive.metastore.warehouse.dir": "/user/hive/warehouse",
+        # The asynchronous log needs a library (LMAX disruptor) that Spark does not ship.
+        "hive.async.log.enabled": "false",
+    }
+
+
+def render(site: Site) -> Launch:
+    """The metastore over an embedded Derby database; it makes an empty one by itself."""
+    port = site.endpoints["thrift"].port
+    argv = java(
+        site.tools,
+        "metastore",
+        site.tools.jars["spark"],
+        (
+            "org.apache.hadoop.hive.metastore.HiveMetaStore",
+            "-p",
+            str(port),
+            *_hiveconf(_settings(site)),
+        ),
+        heap="256m",
+        options=(*OPENS, log_option(site.directory), f"-Dderby.system.home={site.directory}"),
+    )
+    return Launch(argv, files=log_file())
+
+
+# It listens on every interface (Hive 2.3 has no setting for it), so a port of the document would
+# be taken from a second cluster: any free one, and clients use the cluster's own address.
+ROLE = Role("metastore", render, ports={"thrift": 0}, peers=("namenode.rpc",), wildcard=True)
+
+
+def cli(
+    tools: Tools,
+    directory: Path,
+    metastore: Endpoint,
+    namenode: Endpoint,
+    arguments: tuple[str, ...],
+) -> Launch:
+    """The real Hive CLI with ``arguments`` (``-e statements`` or ``-f script``)."""
+    settings = {
+        **client_settings(namenode),
+        "hive.metastore.uris": f"thrift://{metastore}",
+        "hive.execution.engine": "mr",
+        "hive.exec.scratchdir": "/tmp/hive",
+        "hive.exec.local.scratchdir": str(directory / "scratch"),
+        "hive.downloaded.resources.dir": str(directory / "resources"),
+        "hive.querylog.location": str(directory / "querylog"),
+        "hive.async.log.enabled": "false",
+    }
+    argv = java(
+        tools,
+        "hive",
+        # Its own jars come last: with Calcite's Avatica first it fails, without them it hangs.
+        (*tools.jars["spark"], *tools.jars["hive"]),
+        ("org.apache.hadoop.hive.cli.CliDriver", *_hiveconf(settings), *arguments),
+        heap="256m",
+        options=(*OPENS, log_option(directory)),
+    )
+    return Launch(argv, files=log_file(), directory=directory)
+
+
+class Hive:
+    """HiveQL through the real Hive CLI; each call is a process of some seconds."""
+
+    def __init__(self, backend: Backend, tools: Tools, directory: Path) -> None:
+        self._backend = backend
+        self._tools = tools
+        self._directory = directory
+
+    def execute(self, statements: str) -> str:
+        """Run statements, separated by semicolons; what the CLI printed."""
+        return self._run("-e", statements)
+
+    def run_script(self, script: Path, variables: Mapping[str, str]) -> str:
+        """Run a script with ``--hivevar`` variables; what the CLI printed."""
+        words = [w for k, v in variables.items() for w in ("--hivevar", f"{k}={v}")]
+        return self._run(*words, "-f", str(script))
+
+    def _run(self, *arguments: str) -> str:
+        metastore = self._backend.endpoint("metastore", "thrift", "inside")
+        namenode = self._backend.endpoint("namenode", "rpc", "inside")
+        launch = cli(self._tools, self._directory, metastore, namenode, arguments)
+        completed = self._backend.exec("metastore", launch)
+        if completed.code:
+            raise HiveQLFailed(
+                f"the Hive CLI ended with exit code {completed.code}",
+                checked=[" ".join(arguments), *completed.output.splitlines()[-15:]],
+            )
+        return completed.output
+
+
+class HiveQLFailed(SluiceError):
+    """The Hive CLI refused a statement."""
+
+
+def probe_ready(endpoint: Endpoint) -> None:
+    """Ready is a Thrift reply to ``get_all_databases`` that lists the default database."""
+    try:
+        with socket.create_connection((endpoint.host, endpoint.port), timeout=5) as connection:
+            connection.sendall(_thrift_call(b"get_all_databases"))
+            answer = connection.recv(4096)
+    except OSError as error:
+        raise NotYet(f"{type(error).__name__}: {error}") from error
+    if answer[:4] != THRIFT_REPLY or b"default" not in answer:
+        raise NotYet(f"an answer that lists no database: {answer[:60]!r}")
+
+
+# The strict binary protocol of Thrift: version 1, then the kind of message.
+THRIFT_CALL = struct.pack(">I", 0x80010001)
+THRIFT_REPLY = struct.pack(">I", 0x80010002)
+
+
+def _thrift_call(name: bytes) -> bytes:
+    """A Thrift message that calls a method without arguments; the last byte ends the struct."""
+    return THRIFT_CALL + struct.pack(">I", len(name)) + name + struct.pack(">IB", 1, 0)

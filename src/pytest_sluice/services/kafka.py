@@ -1,0 +1,198 @@
+"""Kafka in KRaft mode: one broker that is its own controller."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_sluice.contracts import Launch, Role, Site
+from pytest_sluice.errors import SluiceError
+from pytest_sluice.services.jvm import java
+from pytest_sluice.waiting import NotYet
+
+# Any 22 characters of URL-safe base64 that encode 16 bytes; one cluster never meets another.
+CLUSTER_ID = "c2x1aWNlLWNsdXN0ZXItMQ"
+
+PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@{controller}
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://{client},CONTROLLER://{controller}
+advertised.listeners=PLAINTEXT://{client}
+inter.broker.listener.name=PLAINTEXT
+log.dirs={state}
+num.partitions=1
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.num.partitions=1
+group.initial.rebalance.delay.ms=0
+auto.create.topics.enable=false
+log.cleaner.dedupe.buffer.size=4194304
+"""
+
+
+def _properties(site: Site) -> dict[str, str]:
+    endpoints = site.endpoints
+    text = PROPERTIES.format(
+        client=endpoints["client"], controller=endpoints["controller"], state=site.state
+    )
+    return {"server.properties": text}
+
+
+def render(site: Site) -> Launch:
+    """The broker, on a formatted ``state``."""
+    return _launch(site, "kafka", "kafka.Kafka", str(_config(site)))
+
+
+def render_format(site: Site) -> Launch:
+    """The command that formats an empty ``state``."""
+    arguments = ("format", "-t", CLUSTER_ID, "-c", str(_config(site)))
+    return _launch(site, "kafka-format", "kafka.tools.StorageTool", *arguments)
+
+
+def _config(site: Site) -> Path:
+    return site.directory / "server.properties"
+
+
+def _launch(site: Site, name: str, *main: str) -> Launch:
+    argv = java(site.tools, name, site.tools.jars["kafka"], main, heap="256m")
+    return Launch(argv, files=_properties(site))
+
+
+ROLE = Role(
+    "kafka",
+    render,
+    ports={"client": 29092, "controller": 29093},
+    prepare=render_format,
+)
+
+
+QUICK = {"reconnect_backoff_ms": 20, "reconnect_backoff_max_ms": 100}
+
+
+@dataclass(frozen=True)
+class Message:
+    """A record of a topic; ``value`` is None for a tombstone."""
+
+    partition: int
+    offset: int
+    value: bytes | None
+
+
+class Kafka:
+    """A client of the broker, for tests; every call opens and closes its own connections."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self.bootstrap_servers = bootstrap_servers
+
+    def probe_ready(self) -> None:
+        """Ready is a metadata reply that names a broker; an open port is not."""
+        from kafka.errors import KafkaError
+
+        try:
+            with self._admin() as admin:
+                brokers = admin.describe_cluster()["brokers"]
+        except (KafkaError, OSError) as error:
+            raise NotYet(f"{type(error).__name__}: {error}") from error
+        if not brokers:
+            raise NotYet("a metadata reply without a broker")
+
+    def create_topic(self, name: str, partitions: int = 1, replication_factor: int = 1) -> None:
+        """Create a topic, or do nothing where it exists."""
+        from kafka.admin import NewTopic
+        from kafka.errors import TopicAlreadyExistsError
+
+        topic = NewTopic(name, num_partitions=partitions, replication_factor=replication_factor)
+        with self._admin() as admin, suppress(TopicAlreadyExistsError):
+            admin.create_topics([topic], wait_for_metadata=True)
+
+    def topics(self) -> list[str]:
+        """Names of the topics that are not the broker's own."""
+        with self._admin() as admin:
+            return sorted(name for name in admin.list_topics() if not name.startswith("__"))
+
+    def end_offsets(self, topic: str) -> dict[int, int]:
+        """The end offset of each partition: the offset that the next message will get."""
+        with self._consumer() as consumer:
+            return self._ends(consumer, topic)
+
+    def messages(self, topic: str) -> list[Message]:
+        """Every message up to the end offsets at the time of the call, partition by partition."""
+        with self._consumer() as consumer:
+            ends = self._ends(consumer, topic)
+            records = [
+                record
+                for partition, end in ends.items()
+                for record in _read(consumer, topic, partition, end)
+            ]
+        return [Message(record.partition, record.offset, record.value) for record in records]
+
+    def produce(self, topic: str, values: Iterable[bytes | None]) -> None:
+        """Send values in their order; every one is acknowledged when this returns."""
+        from kafka import KafkaProducer
+
+        producer = KafkaProducer(bootstrap_servers=self.bootstrap_servers, **QUICK)
+        try:
+            for future in [producer.send(topic, value) for value in values]:
+                future.get(timeout=30)
+        finally:
+            producer.close()
+
+    def _ends(self, consumer: Any, topic: str) -> dict[int, int]:
+        from kafka import TopicPartition
+
+        partitions = consumer.partitions_for_topic(topic)
+        if not partitions:
+            raise SluiceError(
+                f"the broker has no topic {topic!r}",
+                checked=[f"topics: {', '.join(self.topics()) or 'none'}"],
+                remedy="create it before it is read: the fixture sluice_topic does",
+            )
+        wanted = [TopicPartition(topic, number) for number in sorted(partitions)]
+        return {part.partition: end for part, end in consumer.end_offsets(wanted).items()}
+
+    @contextmanager
+    def _admin(self) -> Iterator[Any]:
+        from kafka import KafkaAdminClient
+
+        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap_servers, **QUICK)
+        try:
+            yield admin
+        finally:
+            admin.close()
+
+    @contextmanager
+    def _consumer(self) -> Iterator[Any]:
+        from kafka import KafkaConsumer
+
+        consumer = KafkaConsumer(
+            bootstrap_servers=self.bootstrap_servers,
+            group_id=None,
+            enable_auto_commit=False,
+            fetch_max_wait_ms=20,
+            **QUICK,
+        )
+        try:
+            yield consumer
+        finally:
+            consumer.close()
+
+
+def _read(consumer: Any, topic: str, partition: int, end: int) -> Iterator[Any]:
+    """The records of one partition below ``end``."""
+    from kafka import TopicPartition
+
+    part = TopicPartition(topic, partition)
+    consumer.assign([part])
+    consumer.seek_to_beginning(part)
+    while consumer.position(part) < end:
+        for record in consumer.poll(timeout_ms=1000).get(part, ()):
+            if record.offset < end:
+                yield record

@@ -1,0 +1,97 @@
+"""PrestoDB: coordinator and worker in one process, two catalogs over one metastore."""
+
+import json
+from urllib.request import urlopen
+
+from pytest_sluice.contracts import Endpoint, Launch, Role, Site
+from pytest_sluice.services.hdfs import client_settings, site_xml
+from pytest_sluice.services.jvm import java, opens
+from pytest_sluice.waiting import NotYet
+
+# How the columns of a Parquet file are found: where they stand, as the document did, or by name.
+CATALOGS = {"position": "hive", "name": "hive_by_name"}
+
+CONFIG = """\
+node.environment=sluice
+node.id=sluice-1
+node.internal-address={host}
+node.bind-ip={host}
+coordinator=true
+node-scheduler.include-coordinator=true
+http-server.http.port={port}
+discovery-server.enabled=true
+discovery.uri=http://{host}:{port}
+plugin.dir={plugins}
+plugin.config-dir={directory}/catalog
+nested-data-serialization-enabled=false
+query.max-memory=64MB
+query.max-memory-per-node=64MB
+query.max-total-memory-per-node=96MB
+memory.heap-headroom-per-node=32MB
+"""
+
+CATALOG = """\
+connector.name=hive-hadoop2
+hive.metastore.uri=thrift://{metastore}
+hive.config.resources={directory}/hdfs-site.xml
+hive.recursive-directories=true
+hive.allow-drop-table=true
+hive.parquet.use-column-names={by_name}
+"""
+
+OPENS = opens("java.base/java.lang", "java.base/java.lang.reflect", "java.base/java.net")
+
+
+def _files(site: Site) -> dict[str, str]:
+    http = site.endpoints["http"]
+    plugins = site.tools.jars["presto"][0].parent.parent / "plugin"
+    config = CONFIG.format(
+        host=http.host, port=http.port, plugins=plugins, directory=site.directory
+    )
+    return {
+        "config.properties": config,
+        "log.properties": "Bootstrap=WARN\norg.glassfish=ERROR\n",
+        "hdfs-site.xml": site_xml(client_settings(site.peers["namenode.rpc"])),
+        **{f"catalog/{CATALOGS[by]}.properties": _catalog(site, by == "name") for by in CATALOGS},
+    }
+
+
+def _catalog(site: Site, by_name: bool) -> str:
+    return CATALOG.format(
+        metastore=site.peers["metastore.thrift"],
+        directory=site.directory,
+        by_name=str(by_name).lower(),
+    )
+
+
+def render(site: Site) -> Launch:
+    """The server."""
+    options = (
+        *OPENS,
+        f"-Dlog.levels-file={site.directory}/log.properties",
+        "-Djdk.attach.allowAttachSelf=true",
+        f"-Dconfig={site.directory}/config.properties",
+    )
+    argv = java(
+        site.tools,
+        "presto",
+        site.tools.jars["presto"],
+        ("com.facebook.presto.server.PrestoServer",),
+        heap="512m",
+        options=options,
+    )
+    return Launch(argv, files=_files(site))
+
+
+ROLE = Role("presto", render, ports={"http": 8080}, peers=("namenode.rpc", "metastore.thrift"))
+
+
+def probe_started(endpoint: Endpoint) -> None:
+    """Started is a server that says so; it listens seconds before that, and must not be queried."""
+    try:
+        with urlopen(f"http://{endpoint}/v1/info", timeout=5) as answer:
+            starting = json.load(answer)["starting"]
+    except (OSError, ValueError) as error:
+        raise NotYet(f"{type(error).__name__}: {error}") from error
+    if starting:
+        raise NotYet("a server that is starting")

@@ -1,0 +1,182 @@
+"""One session's pipeline: its cluster, its deployment, its runs. Nothing starts before it is asked.
+
+Knows nothing of pytest: the plugin makes one, fixtures ask it, the plugin closes it.
+"""
+
+import os
+import shutil
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+from pytest_sluice.backends.external import ExternalBackend, parse_addresses
+from pytest_sluice.backends.process import ProcessBackend
+from pytest_sluice.class_data import prepared_root, templates, tools
+from pytest_sluice.cluster import Cluster, sweep
+from pytest_sluice.contracts import Backend, Tools
+from pytest_sluice.declaration import Pipeline
+from pytest_sluice.errors import BadDeclaration, SluiceError
+from pytest_sluice.events import Follower, Journal
+from pytest_sluice.flow.deployment import ROLES, Deployment
+from pytest_sluice.flow.landing import Lander
+from pytest_sluice.flow.run import Run
+from pytest_sluice.ledger import Landing
+from pytest_sluice.settings import Settings
+
+KEPT_SESSIONS = 3
+
+
+class Session:
+    """What the fixtures of one pytest session share."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline | None,
+        settings: Settings,
+        root: Path,
+        cluster_directory: Path | None = None,
+    ) -> None:
+        self.settings = settings
+        self._pipeline = pipeline
+        self._root = root
+        self._cluster_directory = cluster_directory
+        self._lock = threading.RLock()
+        self._followers: list[Follower] = []
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The declared pipeline, with the trigger of the settings."""
+        if self._pipeline is None:
+            raise BadDeclaration(
+                "no pipeline is declared",
+                remedy="return one from pytest_sluice_pipeline(config) in conftest.py",
+            )
+        trigger = self.settings["trigger"]
+        return self._pipeline.with_trigger(trigger) if trigger else self._pipeline
+
+    @property
+    def has_pipeline(self) -> bool:
+        """Whether a conftest declared one."""
+        return self._pipeline is not None
+
+    @property
+    def used(self) -> bool:
+        """Whether anything was asked for, so that there are logs and events."""
+        return "directory" in self.__dict__
+
+    def follow(self, follower: Follower) -> None:
+        """Hand every event to ``follower`` as it happens; opens nothing by itself."""
+        self._followers.append(follower)
+
+    @cached_property
+    def directory(self) -> Path:
+        """The folder of this session's logs and events; those of old sessions are removed."""
+        parent = self._root / self.settings["directory"]
+        directory = parent / f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
+        directory.mkdir(parents=True)
+        old = sorted(path for path in parent.iterdir() if path.is_dir())[:-KEPT_SESSIONS]
+        for path in old:
+            shutil.rmtree(path, ignore_errors=True)
+        return directory
+
+    @cached_property
+    def journal(self) -> Journal:
+        """The session's events."""
+        journal = Journal(self.directory / "events.jsonl")
+        for follower in self._followers:
+            journal.follow(follower)
+        return journal
+
+    @cached_property
+    def cluster(self) -> Cluster:
+        """The lease on the cluster: a new one, or that of the session that started this one."""
+        if self._cluster_directory:
+            return Cluster.attach(self._cluster_directory)
+        for swept in sweep():
+            self.journal.emit("swept", what=swept)
+        return Cluster.create()
+
+    @property
+    def deployment(self) -> Deployment:
+        """The services, none of them started yet."""
+        with self._lock:
+            return self._deployment
+
+    @property
+    def run(self) -> Run:
+        """The run that the claims share."""
+        with self._lock:
+            return self._run
+
+    def start(self, nodes: Iterable[str]) -> None:
+        """Bring nodes of the shared run about in the background."""
+        nodes = list(nodes)
+        if nodes:
+            self.run.graph.start(map(self.run.node, nodes))
+
+    @contextmanager
+    def own_run(self) -> Iterator[Run]:
+        """A run with topic, folder and schema of its own; its processes end with the block."""
+        run = Run(self._next_number(), self.pipeline, self.deployment)
+        try:
+            yield run
+        finally:
+            run.close()
+
+    def landing(self) -> Landing:
+        """The landing of the shared run; brought about once, whoever asks."""
+        landing: Landing = self.run.join("landing")
+        return landing
+
+    def close(self) -> None:
+        """Give the lease back; wait until an owned cluster is gone, and prove it."""
+        if "cluster" not in self.__dict__:
+            return
+        self.cluster.close()
+        if not self._cluster_directory:
+            self.cluster.await_end()
+
+    @cached_property
+    def _deployment(self) -> Deployment:
+        factor = self.settings["timeout_factor"]
+        return Deployment(self._backend(), self._tools, self.journal, factor)
+
+    @cached_property
+    def _run(self) -> Run:
+        run = Run(1, self.pipeline, self._deployment)
+        run.graph.add("landing", (), lambda: self._shared_landing(run))
+        return run
+
+    def _shared_landing(self, run: Run) -> Landing:
+        def land() -> object:
+            return Lander(run).land(self.pipeline.traffic).as_json()
+
+        return Landing.from_json(self.cluster.once("landing", land))
+
+    def _next_number(self) -> int:
+        return int(self.cluster.ask("number")["number"])
+
+    @cached_property
+    def _prepared(self) -> Path:
+        return prepared_root()
+
+    @cached_property
+    def _tools(self) -> Tools:
+        return tools(self._prepared)
+
+    def _backend(self) -> Backend:
+        local = ProcessBackend(
+            self.cluster, self._tools, ROLES, self.directory / "logs", templates(self._prepared)
+        )
+        if self.settings["backend"] == "process":
+            return local
+        addresses = self.settings["external"]
+        if not addresses:
+            raise SluiceError(
+                "the backend external has no addresses",
+                remedy="--sluice-external=kafka.client=HOST:PORT,namenode.rpc=HOST:PORT,...",
+            )
+        return ExternalBackend(parse_addresses(addresses), local)

@@ -1,0 +1,176 @@
+"""Settings: one row each. Option > environment > ini > default, shown with its source.
+
+Only rows of scope ``cluster`` say which cluster a session needs; ``run`` rows change a run, ``view``
+rows what a person sees.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pytest_sluice.errors import BadDeclaration
+from pytest_sluice.offsets import interval_seconds
+
+Scope = Literal["cluster", "run", "view"]
+Source = Literal["option", "environment", "ini", "default"]
+
+
+def _backend(text: str) -> str:
+    if text not in ("process", "external"):
+        raise ValueError("backends are process and external")
+    return text
+
+
+def _interval(text: str) -> str:
+    interval_seconds(text)
+    return text
+
+
+def _factor(text: str) -> float:
+    if (factor := float(text)) <= 0:
+        raise ValueError("a factor is greater than 0")
+    return factor
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A row of the table. Its option is ``--sluice-name``, its variable ``SLUICE_NAME``."""
+
+    name: str
+    scope: Scope
+    default: str | None
+    metavar: str
+    help: str
+    parse: Callable[[str], Any]
+
+    @property
+    def option(self) -> str:
+        """The command line option."""
+        return "--sluice-" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return "SLUICE_" + self.name.upper()
+
+    @property
+    def ini(self) -> str:
+        """The key in pytest's configuration file."""
+        return "sluice_" + self.name
+
+
+SETTINGS = (
+    Setting(
+        "backend",
+        "cluster",
+        "process",
+        "NAME",
+        "how the services run: process (local processes, no Docker) or external (attach only)",
+        _backend,
+    ),
+    Setting(
+        "external",
+        "cluster",
+        None,
+        "ROLE.PORT=HOST:PORT,...",
+        "addresses of the services that are there already, for the backend external",
+        str,
+    ),
+    Setting(
+        "trigger",
+        "run",
+        None,
+        "INTERVAL",
+        'trigger interval of every streaming query, such as "1 second"; the declared one by default',
+        _interval,
+    ),
+    Setting(
+        "timeout_factor",
+        "run",
+        "1",
+        "FACTOR",
+        "multiplies every deadline, for slow machines",
+        _factor,
+    ),
+    Setting(
+        "directory",
+        "view",
+        ".pytest_cache/sluice",
+        "PATH",
+        "where logs and events.jsonl of the last sessions are kept, below the root directory",
+        Path,
+    ),
+    Setting(
+        "claims",
+        "view",
+        None,
+        "PATH",
+        "write every claim with its verdict and figures to this JSON file",
+        Path,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Value:
+    """A resolved setting and where it came from."""
+
+    value: Any
+    source: Source
+
+
+class Settings:
+    """Every setting, resolved."""
+
+    def __init__(self, values: Mapping[str, Value]) -> None:
+        self._values = dict(values)
+
+    def __getitem__(self, name: str) -> Any:
+        """The value of a setting; None where it has none."""
+        return self._values[name].value
+
+    def text(self) -> str:
+        """Every setting that has a value, with its source."""
+        return ", ".join(
+            f"{name}={found.value} ({found.source})"
+            for name, found in self._values.items()
+            if found.value is not None
+        )
+
+
+def resolve(
+    option: Callable[[str], str | None],
+    environment: Mapping[str, str],
+    ini: Callable[[str], str | None],
+) -> Settings:
+    """Resolve every row; a value that cannot be used is refused with the place it came from."""
+    return Settings({row.name: _resolve(row, option, environment, ini) for row in SETTINGS})
+
+
+def _resolve(
+    row: Setting,
+    option: Callable[[str], str | None],
+    environment: Mapping[str, str],
+    ini: Callable[[str], str | None],
+) -> Value:
+    found: tuple[tuple[Source, str, str | None], ...] = (
+        ("option", row.option, option(row.ini)),
+        ("environment", row.variable, environment.get(row.variable)),
+        ("ini", row.ini, ini(row.ini)),
+        ("default", row.name, row.default),
+    )
+    for source, place, text in found:
+        if text is not None:
+            return Value(_parse(row, place, text), source)
+    return Value(None, "default")
+
+
+def _parse(row: Setting, place: str, text: str) -> Any:
+    try:
+        return row.parse(text)
+    except (ValueError, BadDeclaration) as error:
+        raise BadDeclaration(
+            f"{place}: cannot use {text!r}: {error}",
+            remedy=f"{row.option}={row.metavar}: {row.help}",
+        ) from error

@@ -1,0 +1,198 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_sluice.errors import BadDeclaration
+from pytest_sluice.offsets import (
+    BadCheckpoint,
+    Committed,
+    committed,
+    covers,
+    interval_seconds,
+    lag,
+    next_trigger,
+    pinned,
+)
+
+METADATA = '{"batchWatermarkMs":0,"batchTimestampMs":1795536006263,"conf":{}}'
+
+
+class Folder:
+    """Files of a checkpoint in memory, by path."""
+
+    def __init__(self, files: dict[str, str]) -> None:
+        self.files = {path: text.encode() for path, text in files.items()}
+
+    def read(self, path: str) -> bytes | None:
+        return self.files.get(path)
+
+    def names(self, path: str) -> list[str]:
+        folder, _, _ = f"{path}/".rpartition("/")
+        return [p.removeprefix(f"{folder}/") for p in self.files if p.startswith(f"{folder}/")]
+
+
+def offsets(*sources: str, metadata: str = METADATA) -> str:
+    return "\n".join(["v1", metadata, *sources])
+
+
+def test_start_offsets_are_behind_a_zero_byte_and_the_version() -> None:
+    files = Folder({"/c/sources/0/0": '\0v1\n{"events":{"0":10,"1":0}}'})
+    assert pinned(files, "/c") == {"events": {0: 10, 1: 0}}
+    assert pinned(files, "/other") is None
+
+
+def test_the_last_committed_batch_is_the_highest_number_not_the_last_name() -> None:
+    files = Folder(
+        {
+            **{f"/c/commits/{n}": 'v1\n{"nextBatchWatermarkMs":0}' for n in (9, 10)},
+            **{f"/c/offsets/{n}": offsets(f'{{"events":{{"0":{n}0}}}}') for n in (9, 10, 11)},
+        }
+    )
+    assert committed(files, "/c") == Committed(10, {"events": {0: 100}})
+
+
+def test_temporary_and_foreign_names_are_no_batches() -> None:
+    names = [".8.crc", ".9.1b2c.tmp", "10.tmp", ".tmp", "_11", "12.compact.tmp", "1e3"]
+    files = Folder({f"/c/commits/{name}": "v1" for name in names})
+    assert committed(files, "/c") is None
+    files.files |= {"/c/commits/3": b"v1", "/c/offsets/3": offsets("{}").encode()}
+    assert committed(files, "/c") == Committed(3, {})
+
+
+def test_compacted_batches_count() -> None:
+    files = Folder({"/c/commits/19.compact": "v1", "/c/offsets/19.compact": offsets("{}")})
+    assert committed(files, "/c") == Committed(19, {})
+
+
+def test_a_source_that_has_no_offsets_yet_adds_none() -> None:
+    files = Folder({"/c/commits/0": "v1", "/c/offsets/0": offsets("-", '{"b":{"2":7}}')})
+    assert committed(files, "/c") == Committed(0, {"b": {2: 7}})
+    assert committed(Folder({"/c/commits/0": "v1", "/c/offsets/0": offsets("-")}), "/c") == (
+        Committed(0, {})
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "the version is ''"),
+        ("v2\n{}\n{}", "the version is 'v2'"),
+        ("v1", "no line for a source"),
+        (f"v1\n{METADATA}", "no line for a source"),
+        (offsets('{"events":{"0":1'), "no offsets by topic"),
+        (offsets("[1]"), "no offsets by topic"),
+        (offsets('{"events":3}'), "no offsets by topic"),
+        (offsets('{"events":{"x":1}}'), "no offsets by topic"),
+        (offsets('{"events":{"0":"1"}}'), "'1' is no offset"),
+        (offsets('{"events":{"0":-1}}'), "-1 is no offset"),
+        (offsets('{"events":{"0":true}}'), "True is no offset"),
+    ],
+)
+def test_a_malformed_batch_is_a_named_error(text: str, reason: str) -> None:
+    files = Folder({"/c/commits/0": "v1", "/c/offsets/0": text})
+    with pytest.raises(BadCheckpoint, match=r"/c/offsets/0") as error:
+        committed(files, "/c")
+    assert reason in error.value.cause
+
+
+@pytest.mark.parametrize("text", ["", "\0", "\0v1", "\0v1\n-", '\0v1\n{"a":{}}\n{}', "\0v3\n{}"])
+def test_malformed_start_offsets_are_a_named_error(text: str) -> None:
+    with pytest.raises(BadCheckpoint, match="sources/0/0"):
+        pinned(Folder({"/c/sources/0/0": text}), "/c")
+
+
+def test_bytes_that_are_no_text_are_a_named_error() -> None:
+    files = Folder({"/c/sources/0/0": ""})
+    files.files["/c/sources/0/0"] = b"\0v1\n\xff\xfe"
+    with pytest.raises(BadCheckpoint, match="utf-8"):
+        pinned(files, "/c")
+
+
+def test_a_commit_without_its_offsets_is_a_named_error() -> None:
+    with pytest.raises(BadCheckpoint, match="batch 4 is committed") as error:
+        committed(Folder({"/c/commits/4": "v1", "/c/offsets/3": offsets("{}")}), "/c")
+    assert error.value.checked == ("offsets: 3",)
+
+
+def test_lag_is_what_no_batch_has_committed() -> None:
+    ends = {"events": {0: 10, 1: 5}, "other": {0: 2}}
+    done = Committed(3, {"events": {0: 12, 1: 4}})
+    assert lag(ends, done) == {"events": {0: 0, 1: 1}, "other": {0: 2}}
+    assert not covers(ends, done)
+    assert covers({"events": {0: 12}}, done)
+
+
+def test_nothing_committed_covers_only_nothing() -> None:
+    assert not covers({"events": {0: 1}}, None)
+    assert covers({"events": {0: 0}}, None)
+    assert covers({}, None)
+
+
+ENDS = st.dictionaries(
+    st.from_regex(r"[a-z]{1,5}", fullmatch=True),
+    st.dictionaries(st.integers(0, 9), st.integers(0, 10**12)),
+    max_size=3,
+)
+
+
+@given(ENDS, ENDS)
+def test_covered_means_every_end_offset_is_reached(
+    ends: dict[str, dict[int, int]], done: dict[str, dict[int, int]]
+) -> None:
+    missing = [
+        (topic, partition)
+        for topic, partitions in ends.items()
+        for partition, end in partitions.items()
+        if done.get(topic, {}).get(partition, 0) < end
+    ]
+    assert covers(ends, Committed(0, done)) == (not missing)
+
+
+@given(ENDS)
+def test_what_spark_writes_is_read_back(ends: dict[str, dict[int, int]]) -> None:
+    line = json.dumps(ends)
+    files = Folder(
+        {"/c/sources/0/0": f"\0v1\n{line}", "/c/commits/7": "v1", "/c/offsets/7": offsets(line)}
+    )
+    assert pinned(files, "/c") == ends
+    assert committed(files, "/c") == Committed(7, ends)
+
+
+@pytest.mark.parametrize(
+    ("interval", "seconds"),
+    [
+        ("120 seconds", 120),
+        ("1 second", 1),
+        ("2 minutes", 120),
+        ("500 milliseconds", 0.5),
+        ("0.5 seconds", 0.5),
+        ("interval 1 Hour 30 minutes", 5400),
+        ("1 day", 86400),
+        ("0 seconds", 0),
+    ],
+)
+def test_intervals_as_spark_reads_them(interval: str, seconds: float) -> None:
+    assert interval_seconds(interval) == seconds
+
+
+@pytest.mark.parametrize("interval", ["", "120", "seconds", "120seconds", "1 moon", "-1 second"])
+def test_what_is_no_interval_is_refused(interval: str) -> None:
+    with pytest.raises(BadDeclaration, match="cannot read the trigger interval"):
+        next_trigger(interval, 0)
+
+
+def test_triggers_are_multiples_since_the_epoch() -> None:
+    assert next_trigger("120 seconds", 0) == 120
+    assert next_trigger("120 seconds", 119.999) == 120
+    assert next_trigger("120 seconds", 120) == 240
+    assert next_trigger("500 milliseconds", 1.25) == 1.5
+    assert next_trigger("0 seconds", 17.5) == 17.5
+
+
+@given(st.integers(1, 10**7), st.integers(0, 4 * 10**12))
+def test_the_next_trigger_is_the_first_multiple_after_now(step: int, now: int) -> None:
+    due = round(next_trigger(f"{step} milliseconds", now / 1000) * 1000)
+    assert due % step == 0
+    assert now < due <= now + step

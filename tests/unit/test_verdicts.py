@@ -1,0 +1,103 @@
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_sluice.sql import Result
+from pytest_sluice.verdicts import Verdict
+
+PRINTED = (("red", 5), ("blue", 10))
+RIGHT = Result(("colour", "count"), ("varchar", "bigint"), (("red", 5), ("blue", 10)))
+WRONG = Result(("colour", "count"), ("varchar", "bigint"), (("red", 7),))
+VERDICT = Verdict(
+    id="8",
+    statement="Ten doors are blue.",
+    outcome="holds only by name",
+    measured={"position": WRONG, "name": RIGHT},
+    sql="select colour, count(*) as count\nfrom doors group by colour order by count",
+    columns=("colour", "count"),
+    printed=PRINTED,
+    ordered_by=("count",),
+    expected_mapping="name",
+)
+
+
+def test_printed_and_measured_stand_side_by_side() -> None:
+    assert VERDICT.text().splitlines() == [
+        "claim 8: holds only by name (as expected)",
+        "  Ten doors are blue.",
+        "  select colour, count(*) as count",
+        "  from doors group by colour order by count",
+        "  printed, in order of count:   measured by position:   measured by name:",
+        "   colour | count                colour | count          colour | count",
+        "  --------+-------              --------+-------        --------+-------",
+        "   red    |     5                red    |     7          red    |     5",
+        "   blue   |    10               (1 row)                  blue   |    10",
+        "  (2 rows)                                              (2 rows)",
+    ]
+
+
+def test_wide_results_stand_one_under_the_other() -> None:
+    wide = Result(("text",), ("varchar",), (("x" * 80,),))
+    text = Verdict("1", "s", "fails", {"position": wide, "name": WRONG}, "q", ("text",)).text()
+    titles = [line for line in text.splitlines() if line.endswith(":")]
+    assert titles == ["  printed:", "  measured by position:", "  measured by name:"]
+
+
+def test_equal_results_are_shown_once() -> None:
+    text = Verdict("1", "s", "holds", {"position": RIGHT, "name": RIGHT}, "q").text()
+    assert "measured by position and by name:" in text
+    assert text.count("(2 rows)") == 1
+
+
+def test_what_was_not_expected_says_what_was() -> None:
+    verdict = Verdict("1", "s", "fails", {"position": "SYNTAX_ERROR: no", "name": RIGHT}, "q")
+    assert not verdict.as_expected
+    assert verdict.text().startswith("claim 1: fails (expected: holds)\n")
+    assert "SYNTAX_ERROR: no" in verdict.text()
+
+
+def test_a_long_result_is_cut_with_a_word_on_the_rest() -> None:
+    long = Result(("n",), ("bigint",), tuple((n,) for n in range(1000)))
+    text = Verdict("1", "s", "fails", {"position": long, "name": long}, "q").text()
+    assert "... and 960 rows more" in text
+    assert len(text.splitlines()) < 60
+
+
+def test_a_fact_is_a_verdict_without_a_query() -> None:
+    held = Verdict.of_fact("12", "Nothing is left.", True, "no process, no port")
+    assert (held.outcome, held.as_expected) == ("holds", True)
+    assert held.text().splitlines() == [
+        "claim 12: holds (as expected)",
+        "  Nothing is left.",
+        "  measured:",
+        "  no process, no port",
+    ]
+    assert not Verdict.of_fact("12", "Nothing is left.", False, "1 process").as_expected
+
+
+CELLS = st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.integers(), max_size=2)
+RESULTS = st.builds(
+    lambda rows: Result(("a", "b"), ("varchar", "bigint"), tuple(rows)),
+    st.lists(st.tuples(CELLS, CELLS), max_size=3),
+)
+VERDICTS = st.builds(
+    Verdict,
+    id=st.text(),
+    statement=st.text(),
+    outcome=st.sampled_from(["holds", "holds only by position", "fails", "cannot run"]),
+    measured=st.fixed_dictionaries({"position": RESULTS | st.text(), "name": RESULTS | st.text()}),
+    sql=st.text(),
+    columns=st.just(("a", "b")),
+    printed=st.lists(st.tuples(CELLS, CELLS), max_size=3).map(tuple),
+    ordered_by=st.sampled_from([(), ("a",), ("a", "b")]),
+    expected_mapping=st.sampled_from(["both", "position", "name"]),
+)
+
+
+@given(VERDICTS)
+def test_a_verdict_survives_json_and_always_has_a_text(verdict: Verdict) -> None:
+    again = Verdict.from_json(json.loads(json.dumps(verdict.as_json())))
+    assert again == verdict
+    assert again.text() == verdict.text()
+    assert verdict.text().startswith(f"claim {verdict.id}: {verdict.outcome} (")
