@@ -99,8 +99,8 @@ def kafka_publisher() -> Publish:
     producer = KafkaProducer(
         bootstrap_servers=os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "kafka:29092"),
         acks="all",
-        # One attempt: at most once without a producer id, whose request, unanswered once (a
-        # broker that pauses), leaves this client's idempotent producer refusing for ever.
+        # One attempt, so at most once. This client's idempotent producer does the same with a
+        # producer id, but refuses for ever after one request for an id that a pause swallowed.
         enable_idempotence=False,
         retries=0,
         max_block_ms=milliseconds,  # how long send() may wait for the topic's metadata
@@ -115,6 +115,6 @@ def kafka_publisher() -> Publish:
             sent = producer.send(topic, json.dumps(event).encode())
             sent.get(timeout=max(0.0, deadline - time.monotonic()))
         except KafkaError as error:
-            raise NotAcknowledged(f"not acknowledged in {seconds:g} s: {error}") from error
+            raise NotAcknowledged(f"the broker did not acknowledge: {error}") from error
 
     return publish

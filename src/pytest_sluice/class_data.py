@@ -26,6 +26,11 @@ def templates(root: Path) -> Path:
     return root / "states"
 
 
+def complete(root: Path) -> Path:
+    """The file that says that everything in the folder is whole."""
+    return root / "complete"
+
+
 def base_archive(root: Path) -> Path:
     """The archive of the JRE's own classes."""
     return root / "base.jsa"
@@ -38,8 +43,9 @@ def archive(root: Path, role: str) -> Path:
 
 def reading(root: Path, role: str) -> Sequence[str]:
     """JVM options that use what archives there are for ``role``."""
-    found = [path for path in (base_archive(root), archive(root, role)) if path.exists()]
-    return (f"-XX:SharedArchiveFile={':'.join(map(str, found))}",) if len(found) == 2 else ()
+    if role not in ROLES or not complete(root).exists():
+        return ()
+    return (f"-XX:SharedArchiveFile={base_archive(root)}:{archive(root, role)}",)
 
 
 def recording(root: Path, role: str) -> Sequence[str]:

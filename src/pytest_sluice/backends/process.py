@@ -42,8 +42,7 @@ class ProcessBackend:
         self._roles.setdefault(role.name, role)
         site = self.site(role)
         with self.cluster.lock(role.name):
-            site.directory.mkdir(parents=True, exist_ok=True)
-            self._make_state(role, site)
+            self.make_state(role)
             self._spawn(role.name, role.render(site), site.directory)
 
     def endpoint(self, role: str, port: str, view: View = "host") -> Endpoint:
@@ -137,16 +136,20 @@ class ProcessBackend:
             tools=self.tools,
         )
 
-    def _make_state(self, role: Role, site: Site) -> None:
-        if site.state.exists():
-            return
+    def make_state(self, role: Role) -> Path:
+        """Make the role's first state where it has none: a copy of its template, or by itself."""
+        site = self.site(role)
         template = self.templates / role.name
+        if site.state.exists():
+            return site.state
+        site.directory.mkdir(parents=True, exist_ok=True)
         if template.exists():
             shutil.copytree(template, site.state)
         elif role.prepare:
             self._prepare(role, role.prepare(site), site)
         else:
             site.state.mkdir()
+        return site.state
 
     def _prepare(self, role: Role, launch: Launch, site: Site) -> None:
         completed = self.exec(

@@ -86,6 +86,10 @@ def cli(
     return Launch(argv, files=log_file(), directory=directory)
 
 
+# A statement takes two seconds; ending while class data is recorded half a minute.
+CLI_SECONDS = 180.0
+
+
 class Hive:
     """HiveQL through the real Hive CLI; each call is a process of some seconds."""
 
@@ -107,7 +111,7 @@ class Hive:
         metastore = self._backend.endpoint("metastore", "thrift", "inside")
         namenode = self._backend.endpoint("namenode", "rpc", "inside")
         launch = cli(self._tools, self._directory, metastore, namenode, arguments)
-        completed = self._backend.exec("metastore", launch)
+        completed = self._backend.exec("metastore", launch, seconds=CLI_SECONDS)
         if completed.code:
             raise HiveQLFailed(
                 f"the Hive CLI ended with exit code {completed.code}",

@@ -1,0 +1,30 @@
+# Everything from one command; the tools live in .venv, the rest in the cache outside this clone.
+PYTHON ?= python3
+TOX := .venv/bin/python -m tox run -q
+SETUP_JSON := build/setup.json
+
+.PHONY: help setup report test lock clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
+
+setup: .venv/ready  ## fetch and verify everything that is needed; offline the second time
+	$(TOX) -e setup -- --json $(SETUP_JSON)
+
+report: setup  ## run the pipeline on the real services and print the claims with their verdicts
+	$(TOX) -e report
+
+test: setup  ## lint, types, unit, integration and end-to-end tests
+	$(TOX) -e lint,typing,unit,integration,e2e
+
+lock:  ## (maintainers) pin requirements.txt anew
+	.tox/shared/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+	  --all-extras --no-emit-find-links --no-emit-index-url --output-file requirements.txt \
+	  pyproject.toml
+
+clean:  ## remove what was built in this clone; the cache stays
+	rm -rf .venv .tox build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+
+.venv/ready: requirements.txt tools/wheels.py
+	$(PYTHON) tools/wheels.py tools .venv
+	@touch $@

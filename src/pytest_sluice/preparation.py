@@ -1,0 +1,148 @@
+"""Made once at set-up: first states of the services, and class data archives of every JVM.
+
+The services are started for real, a small pipeline is run through them, and each JVM writes its
+archive when it ends. An interrupted preparation is begun again from the start.
+"""
+
+import fcntl
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+
+from pytest_sluice import warm_up
+from pytest_sluice.backends.process import ProcessBackend
+from pytest_sluice.class_data import (
+    ROLES as ARCHIVED,
+)
+from pytest_sluice.class_data import (
+    archive,
+    base_archive,
+    complete,
+    prepared_root,
+    templates,
+    tools,
+)
+from pytest_sluice.cluster import Cluster
+from pytest_sluice.errors import ServiceNotReady
+from pytest_sluice.events import Journal
+from pytest_sluice.flow.deployment import ROLES, Deployment
+from pytest_sluice.flow.run import Run
+from pytest_sluice.services import hdfs, hive, kafka
+from pytest_sluice.waiting import NotYet, wait_for
+
+Say = Callable[[str], None]
+
+# Writing an archive of Spark's or Presto's classes takes up to half a minute of one core.
+DUMP_SECONDS = 300.0
+# Recording is slower than running, and it is not what is measured.
+TIMEOUT_FACTOR = 4.0
+
+MESSAGES = tuple(b'{"kind": "k%d", "amount": "1"}' % number for number in range(100))
+
+
+def prepare(say: Say = print) -> Path:
+    """Make states and archives where they are missing; the folder that holds them."""
+    root = prepared_root()
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if complete(root).exists():
+            return root
+        started = monotonic()
+        say("preparing the services (once): first states and class data archives")
+        _prepare(root, say)
+        complete(root).touch()
+        say(f"prepared in {monotonic() - started:.0f} s")
+    return root
+
+
+def _prepare(root: Path, say: Say) -> None:
+    for path in root.iterdir():
+        if path.name != "lock":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    _dump_base(root)
+    with _cluster() as cluster, tempfile.TemporaryDirectory() as logs:
+        _make_states(root, cluster, Path(logs))
+        say("first states of kafka, namenode and metastore are made")
+        recorder = ProcessBackend(
+            cluster, tools(root, record=True), ROLES, Path(logs), templates(root)
+        )
+        _record(root, recorder, Journal(Path(logs) / "events.jsonl"), say)
+
+
+@contextmanager
+def _cluster() -> Iterator[Cluster]:
+    cluster = Cluster.create()
+    try:
+        yield cluster
+    finally:
+        cluster.close()
+        cluster.await_end()
+
+
+def _dump_base(root: Path) -> None:
+    java = str(tools(root).java)
+    command = [java, "-Xshare:dump", f"-XX:SharedArchiveFile={base_archive(root)}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ServiceNotReady(
+            "the JRE could not write its own class data archive",
+            checked=(done.stdout + done.stderr).splitlines()[-10:],
+        )
+
+
+def _make_states(root: Path, cluster: Cluster, logs: Path) -> None:
+    """Format Kafka and the NameNode, and let the metastore make its database; keep copies."""
+    backend = ProcessBackend(cluster, tools(root), ROLES, logs, templates(root))
+    for role in (kafka.ROLE, hdfs.NAMENODE_ROLE):
+        shutil.copytree(backend.make_state(role), templates(root) / role.name)
+    deployment = Deployment(backend, backend.tools, Journal(logs / "states.jsonl"), TIMEOUT_FACTOR)
+    deployment.graph.join("metastore")
+    backend.stop("metastore", grace=60)
+    shutil.copytree(backend.make_state(hive.ROLE), templates(root) / "metastore")
+
+
+def _record(root: Path, backend: ProcessBackend, journal: Journal, say: Say) -> None:
+    deployment = Deployment(backend, backend.tools, journal, TIMEOUT_FACTOR)
+    run = Run(1, warm_up.pipeline(), deployment)
+    run.graph.start(["topic", "tables", "stream", "presto"])
+    run.topic.produce(MESSAGES)
+    _await_visible(run)
+    for mapping in ("position", "name"):
+        run.presto.query("select kind, count(*) from warm_up group by kind order by 1", mapping)
+    say("a small pipeline ran through; writing the archives")
+    running = [name for name in ARCHIVED if name != "hive"]
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        list(pool.map(lambda name: _stop(root, backend, name, say), reversed(running)))
+
+
+def _await_visible(run: Run) -> None:
+    def probe() -> None:
+        seen = run.presto.query("select count(*) from warm_up", "name").rows[0][0]
+        if seen != len(MESSAGES):
+            raise NotYet(f"{seen} of {len(MESSAGES)} rows")
+
+    stream = run.stream
+    wait_for(
+        "the rows of the warm-up",
+        probe,
+        run.deployment.deadline(60),
+        alive=lambda: run.deployment.backend.require_alive(stream.role),
+        log=stream.logs,
+    )
+
+
+def _stop(root: Path, backend: ProcessBackend, name: str, say: Say) -> None:
+    """End a role in good order, so that its JVM writes its archive."""
+    started = monotonic()
+    role = {"spark": "stream"}.get(name, name)
+    backend.stop(role, grace=DUMP_SECONDS)
+    path = archive(root, name)
+    if not path.exists():
+        raise ServiceNotReady(f"{role} wrote no class data archive", checked=backend.logs(role))
+    say(f"{name}: {path.stat().st_size >> 20} MiB of class data in {monotonic() - started:.0f} s")

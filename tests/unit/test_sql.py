@@ -1,0 +1,196 @@
+"""data/presto.json is what PrestoDB 0.287 answered, request by request; its statistics are cut."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_sluice.sql import Presto, QueryFailed, Result, aligned, multiset
+
+RECORDED = json.loads((Path(__file__).parent / "data" / "presto.json").read_text())
+PRESTO = Presto("127.0.0.1", 8080, "games", {"position": "hive", "name": "hive_by_name"})
+
+
+class Replay:
+    """Stands in the place of the network: gives recorded answers in their order."""
+
+    def __init__(self, answers: list[dict[str, Any]]) -> None:
+        self.answers = list(answers)
+        self.sent: list[requests.PreparedRequest] = []
+        self.proxies: list[Any] = []
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        self.sent.append(request)
+        self.proxies.append(options["proxies"])
+        recorded = self.answers.pop(0)
+        response = requests.Response()
+        response.status_code = recorded["status"]
+        response._content = json.dumps(recorded["body"]).encode()
+        return response
+
+
+def replay(patch: pytest.MonkeyPatch, answers: list[dict[str, Any]]) -> Replay:
+    network = Replay(answers)
+    # A plain function in the class would be bound to the adapter; a bound method stays ours.
+    patch.setattr(requests.adapters.HTTPAdapter, "send", network.send)
+    return network
+
+
+def answer(status: int, **body: Any) -> list[dict[str, Any]]:
+    whole = {"id": "q", "infoUri": "http://127.0.0.1:8080/q", "stats": {}, **body}
+    return [{"status": status, "body": whole}]
+
+
+def test_a_query_gives_names_types_and_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = replay(monkeypatch, RECORDED["answered"])
+    result = PRESTO.query("select 'red' as colour", mapping="name")
+    assert result.columns == ("colour", "n", "x", "l", "m", "t", "d", "e", "dt")
+    assert result.types[:4] == ("varchar(3)", "integer", "unknown", "array(integer)")
+    assert result.rows == (("red", 5, None, [1, 2], {"k": 1}, True, "1.5", 1.0, "2026-01-01"),)
+    assert result.rows_as_multiset == multiset(result.rows)
+    assert network.answers == []
+    assert network.sent[0].body == b"select 'red' as colour"
+
+
+@pytest.mark.parametrize(("mapping", "catalog"), [("position", "hive"), ("name", "hive_by_name")])
+def test_the_mapping_is_the_catalog(
+    monkeypatch: pytest.MonkeyPatch, mapping: Any, catalog: str
+) -> None:
+    network = replay(monkeypatch, RECORDED["answered"])
+    PRESTO.query("select 1", mapping=mapping)
+    assert network.sent[0].headers["X-Presto-Catalog"] == catalog
+    assert network.sent[0].headers["X-Presto-Schema"] == "games"
+
+
+def test_no_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://proxy.invalid:3128")
+    monkeypatch.delenv("no_proxy", raising=False)
+    network = replay(monkeypatch, RECORDED["answered"])
+    PRESTO.query("select 1")
+    assert not any(network.proxies)
+
+
+def test_a_refused_query_has_prestos_name_and_message_and_the_sql(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    replay(monkeypatch, RECORDED["refused"])
+    with pytest.raises(QueryFailed) as error:
+        PRESTO.query("select nothing from t")
+    assert error.value.name == "SYNTAX_ERROR"
+    assert error.value.message == "line 1:8: Column 'nothing' cannot be resolved"
+    assert not error.value.transient
+    assert "select nothing from t" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "transient"),
+    [
+        ("NO_NODES_AVAILABLE", "INTERNAL_ERROR", True),
+        ("SERVER_STARTING_UP", "INTERNAL_ERROR", True),
+        ("HIVE_METASTORE_ERROR", "EXTERNAL", False),
+        ("DIVISION_BY_ZERO", "USER_ERROR", False),
+    ],
+)
+def test_what_an_engine_says_that_has_just_started_is_transient(
+    monkeypatch: pytest.MonkeyPatch, name: str, kind: str, transient: bool
+) -> None:
+    replay(monkeypatch, answer(200, error={"errorName": name, "errorType": kind, "message": "m"}))
+    with pytest.raises(QueryFailed, match=f"{name}: m") as error:
+        PRESTO.query("select 1")
+    assert error.value.transient is transient
+
+
+@pytest.mark.parametrize(
+    ("status", "name", "transient"), [(503, "HTTP_503", True), (500, "HTTP_ERROR", False)]
+)
+def test_an_http_error_is_asked_once_and_named(
+    monkeypatch: pytest.MonkeyPatch, status: int, name: str, transient: bool
+) -> None:
+    network = replay(monkeypatch, answer(status))
+    with pytest.raises(QueryFailed, match=name) as error:
+        PRESTO.query("select 1")
+    assert error.value.transient is transient
+    assert len(network.sent) == 1
+
+
+def test_an_engine_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise requests.ConnectionError("Connection refused")
+
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", refuse)
+    with pytest.raises(QueryFailed, match="NOT_REACHABLE: Connection refused") as error:
+        PRESTO.query("select 1")
+    assert not error.value.transient
+
+
+def test_an_error_of_our_own_stays_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    replay(monkeypatch, [])
+    with pytest.raises(IndexError):
+        PRESTO.query("select 1")
+
+
+@pytest.mark.parametrize(
+    ("table", "sql"),
+    [
+        ("doors", 'select distinct "$path" from "doors"'),
+        ("games.doors", 'select distinct "$path" from "games"."doors"'),
+    ],
+)
+def test_visible_files_are_the_paths_that_presto_reads_by_name(
+    monkeypatch: pytest.MonkeyPatch, table: str, sql: str
+) -> None:
+    columns = [{"name": "$path", "type": "varchar"}]
+    first = answer(200, nextUri="http://127.0.0.1:8080/next")
+    rows = [["hdfs://h/a.parquet"], ["hdfs://h/b.parquet"]]
+    network = replay(monkeypatch, first + answer(200, columns=columns, data=rows))
+    assert PRESTO.visible_files(table) == {"hdfs://h/a.parquet", "hdfs://h/b.parquet"}
+    assert network.sent[0].body == sql.encode()
+    assert network.sent[0].headers["X-Presto-Catalog"] == "hive_by_name"
+
+
+def test_the_text_is_what_the_cli_prints() -> None:
+    rows = (("user3.example", 55), ("u", 5))
+    assert str(Result(("host", "_col1"), ("varchar", "bigint"), rows)).splitlines() == [
+        "     host      | _col1 ",
+        "---------------+-------",
+        " user3.example |    55 ",
+        " u             |     5 ",
+        "(2 rows)",
+    ]
+    assert aligned(("_col0",), ((165,),)).splitlines() == [
+        " _col0 ",
+        "-------",
+        "   165 ",
+        "(1 row)",
+    ]
+
+
+def test_the_text_of_what_is_not_plain() -> None:
+    assert aligned(("a",), ((None,), (True,), ("x\ny",))).splitlines()[2:] == [
+        " NULL ",
+        " true ",
+        " x\\ny ",
+        "(3 rows)",
+    ]
+    assert aligned(("a",), ()).splitlines() == [" a ", "---", "(0 rows)"]
+
+
+ROWS = st.lists(st.tuples(st.text(), st.integers() | st.none() | st.booleans()))
+
+
+@given(ROWS)
+def test_every_line_of_a_table_has_the_same_width(rows: list[tuple[str, object]]) -> None:
+    lines = aligned(("name", "n"), rows).split("\n")
+    assert len(lines) == len(rows) + 3
+    assert len({len(line) for line in lines[:-1]}) == 1
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.lists(st.integers(0, 1), max_size=2))))
+def test_a_multiset_counts_rows_in_any_order(rows: list[tuple[str, list[int]]]) -> None:
+    assert multiset(rows) == multiset(reversed(rows))
+    assert multiset(rows).total() == len(rows)
+    assert multiset([*rows, ("a", [0])]) != multiset(rows)
