@@ -1,6 +1,6 @@
 # Everything from one command; the tools live in .venv, the rest in the cache outside this clone.
 PYTHON ?= python3
-TOX := .venv/bin/python -m tox run -q
+TOX := .venv/bin/python -m tox run
 SETUP_JSON := build/setup.json
 
 .PHONY: help setup report test lock clean
@@ -12,7 +12,7 @@ setup: .venv/ready  ## fetch and verify everything that is needed; offline the s
 	$(TOX) -e setup -- --json $(SETUP_JSON)
 
 report: setup  ## run the pipeline on the real services and print the claims with their verdicts
-	$(TOX) -e report
+	$(TOX) -e report -- $(ARGS)
 
 test: setup  ## lint, types, unit, integration and end-to-end tests
 	$(TOX) -e lint,typing,unit,integration,e2e

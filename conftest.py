@@ -15,8 +15,10 @@ def pytest_sluice_pipeline(config: pytest.Config) -> Pipeline:
     return Pipeline(
         topic=Topic("events"),
         api=Api(
-            command=("{python}", "-m", "waitress", "--listen={host}:{port}", "--threads=16")
-            + ("--call", "game_api:create_app"),
+            command=(
+                *("{python}", "-m", "waitress", "--listen={host}:{port}", "--threads=16"),
+                *("--call", "game_api:create_app"),
+            ),
             directory=PIPELINE,
             environment={
                 "KAFKA_BOOTSTRAP_SERVERS": "{bootstrap_servers}",

@@ -1,8 +1,35 @@
-"""What acts and exits: ``python -m pytest_sluice setup|supervise|...``."""
+"""What acts and exits, and is no test: set up, look at what runs."""
 
 import argparse
 import sys
 from pathlib import Path
+
+from pytest_sluice.errors import SluiceError
+
+
+def _setup(args: argparse.Namespace) -> int:
+    from pytest_sluice.distributions.command import run
+    from pytest_sluice.preparation import prepare
+
+    if code := run(args):
+        return code
+    if not args.names:
+        prepare(lambda line: print(line, flush=True))
+    return 0
+
+
+def _status(args: argparse.Namespace) -> int:
+    from pytest_sluice.cluster import Cluster, clusters
+
+    for directory in clusters():
+        cluster = Cluster.attach(directory)
+        found = cluster.ask("status")
+        print(f"{directory} on {found['address']}, {found['leases'] - 2} leases")
+        for row in found["roles"]:
+            state = "running" if row["code"] is None else f"ended with {row['code']}"
+            print(f"  {row['name']:<20} pid {row['pid']:>7}  {state}")
+        cluster.close()
+    return 0
 
 
 def _supervise(args: argparse.Namespace) -> int:
@@ -11,23 +38,32 @@ def _supervise(args: argparse.Namespace) -> int:
     return supervise(args.directory, args.lease, args.keep)
 
 
-def _setup(args: argparse.Namespace) -> int:
-    from pytest_sluice.distributions.command import run
+def _parser() -> argparse.ArgumentParser:
+    from pytest_sluice.distributions.command import add_arguments
 
-    return run(args)
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Parse the command line and run one subcommand; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m pytest_sluice", description=__doc__)
-    commands = parser.add_subparsers(required=True)
-    supervise = commands.add_parser("supervise", help="own the processes of one cluster (internal)")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    setup = commands.add_parser("setup", help="fetch, verify, heal and prepare the real services")
+    add_arguments(setup)
+    setup.set_defaults(run=_setup)
+    status = commands.add_parser("status", help="the clusters that run on this machine")
+    status.set_defaults(run=_status)
+    supervise = commands.add_parser("supervise", help="own one cluster's processes (internal)")
     supervise.add_argument("directory", type=Path)
     supervise.add_argument("lease", type=int, help="file descriptor of the first lease")
     supervise.add_argument("keep", type=float, help="seconds to wait for another lease")
     supervise.set_defaults(run=_supervise)
-    args = parser.parse_args(argv)
-    return int(args.run(args))
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one subcommand; the exit code, 1 with the error on stderr where it could not."""
+    args = _parser().parse_args(argv)
+    try:
+        return int(args.run(args))
+    except SluiceError as error:
+        print(error, file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

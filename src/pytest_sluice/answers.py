@@ -14,6 +14,7 @@ _HEADER_RECEIVED = "LOG: header received:\n"
 _STATUS_LINE = re.compile(r"HTTP/\d\.\d (\d{3})")
 _2XX = "\nLOG: Response code = {}\n"
 _NOT_2XX = "\nWARNING: Response code not 2xx ({})\n"
+_NEXT = rf"(?={_HEADER_RECEIVED}|\.\.done\n|\n\nServer Software:|Total of |\Z)"
 _TAIL_LINES = 12
 
 
@@ -113,7 +114,8 @@ def _read_answers(text: str, requests: int) -> tuple[tuple[Answer, ...], str]:
 
     ab prints of a body what came together with the header: all of it, a part, or nothing. A body
     may contain what looks like another answer, so each is first taken by its Content-Length;
-    where that does not come to the number of requests, by the first line that can end it.
+    where that does not come to the number of requests, by the first line that can end it and
+    after which the next begins.
     """
     by_length = _follow(text, whole=True)
     if len(by_length[0]) == requests:
@@ -162,8 +164,8 @@ def _end_of_body(text: str, body: int, answer: Answer, *, whole: bool) -> int:
     length = answer.header("Content-Length") or ""
     if whole and length.isdecimal() and text.startswith(mark, body + int(length)):
         return body + int(length) + len(mark)
-    found = text.find(mark, body)
-    return found + len(mark) if found >= 0 else -1
+    found = re.compile(re.escape(mark) + _NEXT).search(text, body)
+    return found.end() if found else -1
 
 
 def _figure(text: str, name: str) -> int | None:

@@ -12,12 +12,14 @@ from pytest_sluice.contracts import Tools
 from pytest_sluice.distributions import cache_root, jars, java, require
 
 DISTRIBUTIONS = ("jre", "kafka", "hdfs", "spark", "spark-kafka", "hive", "presto")
+# Another word makes every machine prepare anew: to be changed with what the preparation makes.
+RECIPE = "states, archives, web applications"
 ROLES = ("kafka", "namenode", "datanode", "metastore", "hive", "presto", "spark")
 
 
 def prepared_root() -> Path:
     """The folder of archives and states for the distributions at hand, perhaps absent yet."""
-    names = "\n".join(require(name).name for name in DISTRIBUTIONS)
+    names = "\n".join([RECIPE, *(require(name).name for name in DISTRIBUTIONS)])
     return cache_root() / f"prepared-{hashlib.sha256(names.encode()).hexdigest()[:12]}"
 
 
@@ -58,11 +60,22 @@ def recording(root: Path, role: str) -> Sequence[str]:
     )
 
 
+def web_applications(root: Path) -> Path:
+    """A jar of the HDFS daemons' web applications alone.
+
+    Jetty unpacks a web application by reading the whole jar that it is in: of 100 MB, at each
+    start of a daemon, where it could be 1.
+    """
+    return root / "hdfs-web-applications.jar"
+
+
 def tools(root: Path, *, record: bool = False) -> Tools:
     """The tools of the process backend, with archives to use, or to ``record``."""
     options = recording if record else reading
+    found = {name: jars(name) for name in DISTRIBUTIONS if name != "jre"}
+    found["hdfs"] = (web_applications(root), *found["hdfs"])
     return Tools(
         java=java(),
-        jars={name: jars(name) for name in DISTRIBUTIONS if name != "jre"},
+        jars=found,
         class_data=lambda role: tuple(options(root, role)),
     )

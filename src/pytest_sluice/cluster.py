@@ -26,9 +26,15 @@ LONGEST_SOCKET = 103
 class Cluster:
     """A lease on a supervisor. Closing it, or dying, gives the lease back."""
 
-    def __init__(self, directory: Path, lease: socket.socket) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        lease: socket.socket,
+        supervisor: subprocess.Popen[bytes] | None = None,
+    ) -> None:
         self.directory = directory
         self._lease = lease
+        self._supervisor = supervisor
 
     @classmethod
     def create(cls, keep_seconds: float = 0) -> "Cluster":
@@ -37,7 +43,7 @@ class Cluster:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs, (directory / "supervisor.log").open("wb") as log:
             process = _start(directory, theirs, log, keep_seconds)
-        cluster = cls(directory, ours)
+        cluster = cls(directory, ours, process)
         cluster._await_socket(process)
         return cluster
 
@@ -84,6 +90,8 @@ class Cluster:
         def gone() -> None:
             if self.directory.exists():
                 raise NotYet(f"{self.directory} is still there")
+            if self._supervisor and self._supervisor.poll() is None:
+                raise NotYet("the supervisor has not ended")
 
         wait_for("the end of the cluster", gone, Deadline(seconds))
 

@@ -67,9 +67,6 @@ class Broken:
         raise self.error
 
 
-BROKEN = Broken
-
-
 def nodes_of(fixture_names: Iterable[str]) -> list[str]:
     """The nodes that fixtures of these names will join."""
     return sorted({NODE_OF[name] for name in fixture_names if name in NODE_OF})
@@ -150,7 +147,7 @@ def sluice_stream(sluice_run: Run) -> RunStream:
 
 @pytest.fixture(scope="session")
 def sluice_landing(sluice_session: Session) -> Landing:
-    """What the run came to, after the declared traffic; a test fails that asks for one that stopped."""
+    """What the run came to after the declared traffic; who asks for one that stopped fails."""
     return sluice_session.landing()
 
 
@@ -183,6 +180,3 @@ def sluice_record(request: pytest.FixtureRequest) -> Callable[[Verdict], Verdict
         return verdict
 
     return record
-
-
-FIXTURES = tuple(name for name in dir() if name.startswith("sluice_"))

@@ -2,20 +2,18 @@
 
 import os
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_sluice import hooks, terminal
-from pytest_sluice.fixtures import BROKEN, FIXTURES, SESSION, STAGE_OF, nodes_of
+from pytest_sluice import fixtures, hooks, terminal
 from pytest_sluice.declaration import STAGES
 from pytest_sluice.errors import SluiceError
+from pytest_sluice.fixtures import SESSION, STAGE_OF, Broken, nodes_of
 from pytest_sluice.ledger import Landing
 from pytest_sluice.session import Session
 from pytest_sluice.settings import SETTINGS, resolve
-
-# Fixtures are found in the modules of plugins, so their names stand here as well.
-from pytest_sluice.fixtures import *  # noqa: F403  isort: skip
 
 STAGE_HELP = {
     "api": "the HTTP API alone: answers, statuses, headers",
@@ -61,8 +59,10 @@ def pytest_configure(config: pytest.Config) -> None:
     except SluiceError as error:
         raise pytest.UsageError(str(error)) from error
     inputs = getattr(config, "workerinput", {})
-    session = Session(pipeline, settings, config.rootpath, inputs.get("sluice_cluster"))
+    shared = inputs.get("sluice_cluster")
+    session = Session(pipeline, settings, config.rootpath, Path(shared) if shared else None)
     config.stash[SESSION] = session
+    config.pluginmanager.register(fixtures, "sluice-fixtures")
     if not inputs:
         config.pluginmanager.register(terminal.Narrator(config, session), "sluice-narrator")
 
@@ -93,7 +93,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """Judge what the test was given: a pipeline that did not come through is its failure."""
     for value in pyfuncitem.funcargs.values():
-        if isinstance(value, BROKEN):
+        if isinstance(value, Broken):
             _fail(pyfuncitem, value.stage, value.story())
         if isinstance(value, Landing) and value.stopped_at:
             _fail(pyfuncitem, value.stopped_at, value.story())
@@ -117,6 +117,3 @@ def _guard(start: Any, nodes: list[str]) -> None:
         start(nodes)
     except SluiceError as error:
         raise pytest.UsageError(str(error)) from error
-
-
-__all__ = [*FIXTURES]

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
+from zipfile import ZIP_DEFLATED, ZipFile
 
 from pytest_sluice import warm_up
 from pytest_sluice.backends.process import ProcessBackend
@@ -26,8 +27,10 @@ from pytest_sluice.class_data import (
     prepared_root,
     templates,
     tools,
+    web_applications,
 )
 from pytest_sluice.cluster import Cluster
+from pytest_sluice.distributions import jars
 from pytest_sluice.errors import ServiceNotReady
 from pytest_sluice.events import Journal
 from pytest_sluice.flow.deployment import ROLES, Deployment
@@ -66,6 +69,7 @@ def _prepare(root: Path, say: Say) -> None:
         if path.name != "lock":
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     _dump_base(root)
+    _extract_web_applications(root)
     with _cluster() as cluster, tempfile.TemporaryDirectory() as logs:
         _make_states(root, cluster, Path(logs))
         say("first states of kafka, namenode and metastore are made")
@@ -94,6 +98,17 @@ def _dump_base(root: Path) -> None:
             "the JRE could not write its own class data archive",
             checked=(done.stdout + done.stderr).splitlines()[-10:],
         )
+
+
+def _extract_web_applications(root: Path) -> None:
+    """Copy what lies under webapps/, folders included: a class loader finds only what is listed."""
+    target = web_applications(root)
+    with ZipFile(target, "w", ZIP_DEFLATED) as small:
+        for jar in jars("hdfs"):
+            with ZipFile(jar) as whole:
+                for entry in whole.infolist():
+                    if entry.filename.startswith("webapps/"):
+                        small.writestr(entry, whole.read(entry))
 
 
 def _make_states(root: Path, cluster: Cluster, logs: Path) -> None:

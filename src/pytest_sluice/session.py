@@ -74,7 +74,7 @@ class Session:
     @cached_property
     def directory(self) -> Path:
         """The folder of this session's logs and events; those of old sessions are removed."""
-        parent = self._root / self.settings["directory"]
+        parent: Path = self._root / self.settings["directory"]
         directory = parent / f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
         directory.mkdir(parents=True)
         old = sorted(path for path in parent.iterdir() if path.is_dir())[:-KEPT_SESSIONS]

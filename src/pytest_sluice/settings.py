@@ -1,7 +1,7 @@
 """Settings: one row each. Option > environment > ini > default, shown with its source.
 
-Only rows of scope ``cluster`` say which cluster a session needs; ``run`` rows change a run, ``view``
-rows what a person sees.
+Only rows of scope ``cluster`` say which cluster a session needs; ``run`` rows change a run,
+``view`` rows what a person sees.
 """
 
 from collections.abc import Callable, Mapping
@@ -82,7 +82,7 @@ SETTINGS = (
         "run",
         None,
         "INTERVAL",
-        'trigger interval of every streaming query, such as "1 second"; the declared one by default',
+        'trigger interval of every streaming query, such as "1 second" (default: as declared)',
         _interval,
     ),
     Setting(

@@ -164,7 +164,12 @@ class Supervisor:
             {"name": child.name, "pid": child.process.pid, "code": child.code}
             for child in self.children.values()
         ]
-        return {"roles": rows, "leases": self.leases, "address": self.addresses.host}
+        return {
+            "pid": os.getpid(),
+            "address": self.addresses.host,
+            "leases": self.leases,
+            "roles": rows,
+        }
 
     async def endpoint(self, request: Answer) -> Answer:
         """The address of a role's port: claimed at the first call, the same at every later one."""
@@ -221,7 +226,7 @@ def _popen(
         stderr=err,
         start_new_session=True,
         # Safe because this process has one thread.
-        preexec_fn=_die_with_parent if LIBC else None,  # noqa: PLW1509
+        preexec_fn=_die_with_parent if LIBC else None,
     )
 
 

@@ -10,6 +10,9 @@ from pytest_sluice.sql import Result, Row, aligned
 Outcome = Literal["holds", "holds only by position", "holds only by name", "fails", "cannot run"]
 Expected = Literal["both", "position", "name"]
 
+# The property of a test under which its verdict travels from wherever it ran to the summary.
+PROPERTY = "sluice_verdict"
+
 _EXPECTED_OUTCOME: Mapping[Expected, Outcome] = {
     "both": "holds",
     "position": "holds only by position",

@@ -52,7 +52,7 @@ def _builder(directory: Path, config: Mapping[str, str]) -> SparkSession.Builder
         "spark.sql.warehouse.dir": str(directory / "warehouse"),
         "spark.log.level": "ERROR",
     }
-    for key, value in (local | dict(config)).items():
+    for key, value in (dict(config) | local).items():
         builder = builder.config(key, value)
     return builder
 

@@ -119,17 +119,22 @@ def messages(spark: SparkSession, values: Sequence[str | bytes | None]) -> DataF
     return spark.createDataFrame(rows, SCHEMA)
 
 
+def classified(spark: SparkSession, *values: str | bytes | None) -> DataFrame:
+    """Return `values` as the batch that the job's query hands to its writer."""
+    return write_stream.classify(messages(spark, values))
+
+
 def rows_of(spark: SparkSession, *values: str | bytes | None) -> dict[str, list[Row]]:
     """Return the rows that `values` become, by table."""
-    split = write_stream.tables(write_stream.classify(messages(spark, values)))
+    split = write_stream.tables(classified(spark, *values))
     return {name: frame.collect() for name, frame in split.items()}
 
 
 @pytest.fixture(scope="module")
 def reasons(spark: SparkSession) -> dict[str, str | None]:
     """Return the reason that each case was given, by id; all cases go as one batch."""
-    classified = write_stream.classify(messages(spark, [value for value, _ in CASES.values()]))
-    found = {row.offset: row.reason for row in classified.select("offset", "reason").collect()}
+    batch = classified(spark, *(value for value, _ in CASES.values()))
+    found = {row.offset: row.reason for row in batch.select("offset", "reason").collect()}
     return {name: found[offset] for offset, name in enumerate(CASES)}
 
 
@@ -235,7 +240,7 @@ def test_a_rejected_message_keeps_its_bytes_and_its_place(
 
 
 def test_the_files_have_these_columns_in_this_order(spark: SparkSession, tmp_path: Path) -> None:
-    write_stream.batch_writer(str(tmp_path))(messages(spark, [event(1)]), 7)
+    write_stream.batch_writer(str(tmp_path))(classified(spark, event(1)), 7)
     written = {
         path.parent.name: spark.read.parquet(str(path)).dtypes
         for path in tmp_path.glob("*/batch_id=7")
@@ -258,9 +263,9 @@ def test_the_same_batch_again_replaces_its_rows_and_no_others(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     write = write_stream.batch_writer(str(tmp_path))
-    write(messages(spark, [event(1), event(2), b"x"]), 0)
-    write(messages(spark, [event(3), b"y"]), 1)
-    write(messages(spark, [event(1), event(2), b"x"]), 0)
+    write(classified(spark, event(1), event(2), b"x"), 0)
+    write(classified(spark, event(3), b"y"), 1)
+    write(classified(spark, event(1), event(2), b"x"), 0)
 
     counts = {
         table: spark.read.option("recursiveFileLookup", "true")
@@ -272,7 +277,7 @@ def test_the_same_batch_again_replaces_its_rows_and_no_others(
 
 
 def test_a_batch_leaves_nothing_in_the_cache(spark: SparkSession, tmp_path: Path) -> None:
-    write_stream.batch_writer(str(tmp_path))(messages(spark, [event(1)]), 0)
+    write_stream.batch_writer(str(tmp_path))(classified(spark, event(1)), 0)
     assert spark.sparkContext._jsc.getPersistentRDDs().isEmpty()
 
 

@@ -93,6 +93,29 @@ def test_any_bodies_shown_whole_or_in_part(parts: list[tuple[int, bytes]]) -> No
         assert [answer.status for answer in answers.answers] == [status for status, _ in parts]
 
 
+def test_a_body_without_a_length_may_say_what_ab_says() -> None:
+    says = b"\nLOG: Response code = 200\nand no more\n"
+    output = printed([(200, says), (200, says)], None).replace(b"Content-Length", b"X-Length")
+    assert parse_ab(output, 2).by_status == {200: 2}
+
+
+def test_a_long_burst_has_no_line_that_says_done() -> None:
+    without = sample("ok").replace(b"..done\n", b"")  # above 150 requests, on stderr instead
+    assert parse_ab(without.replace(b"Content-Length", b"X-Length"), 3).by_status == {200: 3}
+
+
+def test_a_length_that_leads_by_chance_to_the_end_of_the_next_answer() -> None:
+    one = printed([(200, b"")], None).partition(b"..done")[0]
+    output = printed([(200, b"x" * (len(one) + 1))] * 2, 0)  # 1: the length has two digits
+    assert parse_ab(output, 2).by_status == {200: 2}
+
+
+def test_a_header_may_be_cut_within_its_status_line() -> None:
+    cut = sample("pieces").replace(b"HTTP/1.1 200 OK\r\nX-Event\n", b"HTTP/1.1 2\n")
+    assert cut != sample("pieces")
+    assert parse_ab(cut, 3).header_values("X-Event-Id") == IDS
+
+
 def printed(parts: list[tuple[int, bytes]], shown: int | None) -> bytes:
     """What ab prints of answers, of whose bodies the first ``shown`` bytes came at once."""
     text = b""

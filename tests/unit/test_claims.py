@@ -1,3 +1,5 @@
+"""Claims: when a result has what the report prints, and what follows from both mappings."""
+
 import json
 from dataclasses import replace
 from typing import Any
@@ -57,6 +59,11 @@ def test_rows_out_of_the_order_of_the_key_do_not_hold() -> None:
 )
 def test_other_rows_or_headings_do_not_hold(measured: Result) -> None:
     assert not UNORDERED.holds_for(measured)
+
+
+def test_how_often_a_row_occurs_counts() -> None:
+    claim = replace(UNORDERED, printed=(("red", 1), ("red", 1), ("blue", 1)))
+    assert not claim.holds_for(result(("red", 1), ("blue", 1), ("blue", 1)))
 
 
 def test_headings_compare_without_regard_to_case() -> None:

@@ -1,3 +1,5 @@
+"""The hop ledger and the landing: counting, the text for people, the way through JSON."""
+
 import json
 from collections import Counter
 

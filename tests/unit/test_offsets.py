@@ -1,3 +1,5 @@
+"""Spark's checkpoint, the lag, and the time of the next trigger."""
+
 import json
 
 import pytest

@@ -194,3 +194,8 @@ def test_a_multiset_counts_rows_in_any_order(rows: list[tuple[str, list[int]]]) 
     assert multiset(rows) == multiset(reversed(rows))
     assert multiset(rows).total() == len(rows)
     assert multiset([*rows, ("a", [0])]) != multiset(rows)
+
+
+def test_lists_and_maps_within_rows_can_be_counted() -> None:
+    rows = [([[1], [2]], {"b": [1], "a": None}), ([[1], [2]], {"a": None, "b": [1]})]
+    assert list(multiset(rows).values()) == [2]

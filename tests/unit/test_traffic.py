@@ -1,3 +1,5 @@
+"""The traffic file, and the ab commands that come out of it."""
+
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,8 @@ def test_every_form_that_a_shell_and_ab_accept(tmp_path: Path) -> None:
         ("ab -n 1 http://localhost/ http://localhost/", "needs one URL"),
         ("ab -n 1 http://localhost/ && true", "needs one URL"),
         ("ab -n 1 http://localhost/; rm x", "needs one URL"),
+        ("ab -n 1 http://localhost/;true", "needs one URL"),
+        ("ab -n 1 http://localhost/&", "needs one URL"),
         ("ab -n 1 http://localhost/ > out", "needs one URL"),
         ("ab -n $N http://localhost/", "expand"),
         ("ab -n 1 -H nonsense http://localhost/", "not a header"),

@@ -1,3 +1,5 @@
+"""Verdicts: the text for people, and the way through JSON."""
+
 import json
 
 from hypothesis import given

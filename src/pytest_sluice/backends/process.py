@@ -10,10 +10,11 @@ from pathlib import Path
 from pytest_sluice.cluster import Cluster
 from pytest_sluice.contracts import Completed, Endpoint, Launch, Role, Site, Tools, View
 from pytest_sluice.errors import ServiceNotReady, SluiceError
+from pytest_sluice.services.jvm import TEMPORARY
 
 # What a role inherits of the environment of the tests. JAVA_TOOL_OPTIONS, SPARK_HOME and the like
 # would make a run differ from machine to machine.
-INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "USER")
+INHERITED = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "USER")
 
 
 class ProcessBackend:
@@ -174,11 +175,13 @@ class ProcessBackend:
             path = directory / file
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
+        temporary = directory / TEMPORARY
+        temporary.mkdir(exist_ok=True)
         self.cluster.ask(
             "spawn",
             name=name,
             argv=launch.argv,
-            environment={**_inherited(), **launch.environment},
+            environment={**_inherited(), "TMPDIR": str(temporary), **launch.environment},
             directory=str(launch.directory or directory),
             out=str(out or self.log_path(name)),
             err=str(err or out or self.log_path(name)),

@@ -51,6 +51,7 @@ def role(name: str, job: Job, values: Mapping[str, str], hdfs: Mapping[str, str]
         return Launch(
             argv=java(
                 site.tools,
+                site.directory,
                 "spark",
                 jars,
                 (MAIN, *words, str(job.application)),

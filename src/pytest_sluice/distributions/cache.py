@@ -1,4 +1,4 @@
-"""The cache outside the clone: where distributions are, and whether they are still what was verified."""
+"""The cache outside the clone: where distributions are, and whether they still are as verified."""
 
 import os
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ ENVIRONMENT = "SLUICE_CACHE"
 
 
 def cache_root() -> Path:
-    """``SLUICE_CACHE``, or the user's cache directory for pytest-sluice; absolute, perhaps absent."""
+    """``SLUICE_CACHE``, or the user cache directory for pytest-sluice; it may not exist yet."""
     chosen = os.environ.get(ENVIRONMENT)
     return Path(chosen or user_cache_dir("pytest-sluice", appauthor=False)).expanduser().absolute()
 

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pytest_sluice.distributions import cache_root, provision
 from pytest_sluice.distributions.bench_tool import ensure_ab
-from pytest_sluice.distributions.cache import cache_root
-from pytest_sluice.distributions.provisioning import provision
 from pytest_sluice.distributions.report import Bar, Both, Report, Summary, plain
 from pytest_sluice.errors import SluiceError
 

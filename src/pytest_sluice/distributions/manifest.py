@@ -64,8 +64,9 @@ def faults(
     A file is read only where its stat differs, or if ``thorough``.
     """
     wrong = [f"{p}: not the file of the lock" for p, d in locked.items() if _other(manifest, p, d)]
+    top = str(directory)  # plain strings: this runs in every session, over a thousand files
     for path, entry in manifest.items():
-        if fault := _fault(directory / path, entry, thorough):
+        if fault := _fault(os.path.join(top, path), entry, thorough):
             wrong.append(f"{path}: {fault}")
     known = manifest.keys()
     return [*wrong, *(f"{path}: added" for path in present(directory) if path not in known)]
@@ -75,23 +76,24 @@ def _other(manifest: Manifest, path: str, digest: str) -> bool:
     return path not in manifest or manifest[path].sha256 != digest
 
 
-def _fault(path: Path, entry: Entry, thorough: bool) -> str:
+def _fault(path: str, entry: Entry, thorough: bool) -> str:
     try:
-        stat = path.stat()
+        stat = os.stat(path)
     except OSError:
         return "missing"
     if entry.unchanged(stat) and not thorough:
         return ""
     if stat.st_size != entry.size:
         return f"changed ({stat.st_size:,} bytes, verified were {entry.size:,})"
-    return "" if sha256_of(path) == entry.sha256 else "changed (another sha256)"
+    return "" if sha256_of(Path(path)) == entry.sha256 else "changed (another sha256)"
 
 
 def present(directory: Path) -> Iterator[str]:
     """The relative paths, with forward slashes, of all files below a directory."""
+    start = len(str(directory)) + 1
     for folder, _, names in os.walk(directory):
         for name in names:
-            yield Path(folder, name).relative_to(directory).as_posix()
+            yield os.path.join(folder, name)[start:].replace(os.sep, "/")
 
 
 def restore_times(directory: Path, manifest: Manifest) -> None:

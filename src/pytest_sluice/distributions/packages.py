@@ -1,4 +1,4 @@
-"""Files that pip has installed already: checked against the lock or the package's RECORD, then linked."""
+"""Files that pip has installed: checked against the lock or the package's RECORD, then linked."""
 
 import base64
 import os

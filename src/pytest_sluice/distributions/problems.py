@@ -72,7 +72,8 @@ class NetworkDown(ProvisioningFailed):
     def during(cls, what: str, tried: Sequence[str]) -> "NetworkDown":
         """``tried`` has a line for each attempt."""
         remedy = f"connect to the network (or set HTTPS_PROXY), then {AGAIN}"
-        return cls(f"could not download {what}", checked=tried, remedy=remedy)
+        once = list(dict.fromkeys(tried))
+        return cls(f"could not download {what}", checked=once, remedy=remedy)
 
 
 class DiskFull(ProvisioningFailed):
@@ -89,7 +90,7 @@ class DiskFull(ProvisioningFailed):
 
 
 class BadPackage(ProvisioningFailed):
-    """An installed Python package does not hold the files that the lock file, or its RECORD, names."""
+    """An installed Python package does not hold the files that the lock, or its RECORD, names."""
 
     @classmethod
     def of(cls, package: str, version: str, facts: Sequence[str]) -> "BadPackage":

@@ -1,10 +1,10 @@
-"""Puts distributions into the cache: what is verified is kept, the rest is fetched, then one rename."""
+"""Puts distributions into the cache: keep what is verified, fetch the rest, then one rename."""
 
 import os
 import shutil
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,28 +12,21 @@ from filelock import FileLock
 
 from pytest_sluice.distributions import manifest, packages
 from pytest_sluice.distributions.cache import Place, cache_root, select
-from pytest_sluice.distributions.fetch import SUFFIX, Fetcher, Stopped, no_room
+from pytest_sluice.distributions.fetch import SUFFIX, Fetcher, no_room
 from pytest_sluice.distributions.lock import Artifact, LockedFile, Tree, committed
 from pytest_sluice.distributions.maven import MavenSource
 from pytest_sluice.distributions.problems import DiskFull
-from pytest_sluice.distributions.report import Report, Silent
+from pytest_sluice.distributions.report import SILENT, Report
 
 T = TypeVar("T")
 
 THREADS = 8
-SILENT = Silent()
 # One time for every file: class-data archives compare it, and so outlive healing and new clones.
 STAMP = 1_000_000_000 * 10**9
 
 
-def provision(
-    names: Iterable[str] | None = None, report: Report = SILENT, *, thorough: bool = False
-) -> None:
-    """Set up these distributions (default: all) in the cache, healing what was changed.
-
-    ``thorough`` reads every file again. Raises ProvisioningFailed; what was complete and verified
-    by then is kept.
-    """
+def provision_all(names: Iterable[str] | None, report: Report, thorough: bool) -> None:
+    """One after the other; each has its files in parallel."""
     root, fetcher = cache_root(), Fetcher(MavenSource())
     for distribution in select(committed(), names):
         Provisioner(Place(root, distribution), fetcher, report, thorough).run()
@@ -45,7 +38,7 @@ class Provisioner:
 
     place: Place
     fetcher: Fetcher
-    report: Report = field(default_factory=Silent)
+    report: Report = SILENT
     thorough: bool = False
 
     def run(self) -> None:

@@ -58,6 +58,9 @@ class Silent:
         """Nothing."""
 
 
+SILENT = Silent()
+
+
 @dataclass
 class Summary:
     """Keeps every step's figures, and hands each finished one to ``tell``."""

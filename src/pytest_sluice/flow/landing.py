@@ -69,7 +69,7 @@ class Lander:
         self.run.join("stream")  # a burst before the first pinned offset could be missed
         total = sum(burst.requests for burst in traffic)
         self._emit("traffic", requests=total, bursts=len(traffic))
-        ends = self.run.topic.end_offsets()
+        ends: Ends = self.run.topic.end_offsets()
         for burst in traffic:
             ends = self._send_burst(api, burst, ends)
         self.ends = {self.run.names.topic: ends}

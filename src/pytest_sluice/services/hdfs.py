@@ -86,6 +86,7 @@ def _launch(site: Site, name: str, settings: dict[str, str], *main: str) -> Laun
     jars = [*site.tools.jars["hdfs"], *_shared(site)]
     argv = java(
         site.tools,
+        site.directory,
         name,
         jars,
         (main[0], "-conf", str(config), *main[1:]),
@@ -181,7 +182,7 @@ class Hdfs:
             self.filesystem.rm(path, recursive=True)
 
     def data_files(self, path: str) -> list[str]:
-        """Files below a folder that a reader of the directory sees: hidden are ``_x`` and ``.x``."""
+        """Files that a reader of the directory sees: ``_x`` and ``.x`` are hidden from it."""
         files = []
         for name in self.names(path):
             if name.startswith(("_", ".")):

@@ -37,6 +37,7 @@ def render(site: Site) -> Launch:
     port = site.endpoints["thrift"].port
     argv = java(
         site.tools,
+        site.directory,
         "metastore",
         site.tools.jars["spark"],
         (
@@ -73,9 +74,12 @@ def cli(
         "hive.downloaded.resources.dir": str(directory / "resources"),
         "hive.querylog.location": str(directory / "querylog"),
         "hive.async.log.enabled": "false",
+        # Its own configuration would log to stdout, among the rows.
+        "hive.log4j.file": str(directory / "log4j2.properties"),
     }
     argv = java(
         tools,
+        directory,
         "hive",
         # Its own jars come last: with Calcite's Avatica first it fails, without them it hangs.
         (*tools.jars["spark"], *tools.jars["hive"]),
@@ -99,11 +103,11 @@ class Hive:
         self._directory = directory
 
     def execute(self, statements: str) -> str:
-        """Run statements, separated by semicolons; what the CLI printed."""
+        """Run statements, separated by semicolons; the rows, as the CLI printed them."""
         return self._run("-e", statements)
 
     def run_script(self, script: Path, variables: Mapping[str, str]) -> str:
-        """Run a script with ``--hivevar`` variables; what the CLI printed."""
+        """Run a script with ``--hivevar`` variables; the rows, as the CLI printed them."""
         words = [w for k, v in variables.items() for w in ("--hivevar", f"{k}={v}")]
         return self._run(*words, "-f", str(script))
 
@@ -115,9 +119,14 @@ class Hive:
         if completed.code:
             raise HiveQLFailed(
                 f"the Hive CLI ended with exit code {completed.code}",
-                checked=[" ".join(arguments), *completed.output.splitlines()[-15:]],
+                checked=[" ".join(arguments), *_without_frames(completed.output)[-15:]],
             )
-        return completed.output
+        return completed.stdout.decode("utf-8", "replace")
+
+
+def _without_frames(output: str) -> list[str]:
+    """The lines of a log less the frames of its stack traces, which bury the reason."""
+    return [line for line in output.splitlines() if not line.startswith("\tat ")]
 
 
 class HiveQLFailed(SluiceError):

@@ -7,7 +7,9 @@ from pathlib import Path
 from pytest_sluice.contracts import Tools
 
 # Tests are over before an optimizing compiler or a parallel collector would pay for itself.
-FAST = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
+FAST = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-XX:-UsePerfData")
+# The folder of temporary files in a role's directory; the backend makes it.
+TEMPORARY = "tmp"
 # Addresses of the loopback range are IPv4; a dual-stack socket would listen beyond them.
 NET = ("-Djava.net.preferIPv4Stack=true",)
 
@@ -34,6 +36,7 @@ def class_path(jars: Iterable[Path]) -> str:
 
 def java(
     tools: Tools,
+    directory: Path,
     role: str,
     jars: Iterable[Path],
     main: Sequence[str],
@@ -41,8 +44,13 @@ def java(
     heap: str,
     options: Sequence[str] = (),
 ) -> tuple[str, ...]:
-    """The argv of a JVM that runs ``main`` (a class and its arguments) for ``role``."""
+    """The argv of a JVM that runs ``main`` (a class and its arguments) for ``role``.
+
+    ``directory`` is the role's: what the JVM would leave in the machine's temporary directory goes
+    below it.
+    """
     head = (str(tools.java), f"-Xmx{heap}", *FAST, *NET, *tools.class_data(role))
+    options = (f"-Djava.io.tmpdir={directory / TEMPORARY}", *options)
     return (*head, *options, "-cp", class_path(jars), *main)
 
 

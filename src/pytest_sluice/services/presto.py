@@ -1,15 +1,17 @@
 """PrestoDB: coordinator and worker in one process, two catalogs over one metastore."""
 
 import json
+from collections.abc import Mapping
 from urllib.request import urlopen
 
 from pytest_sluice.contracts import Endpoint, Launch, Role, Site
 from pytest_sluice.services.hdfs import client_settings, site_xml
 from pytest_sluice.services.jvm import java, opens
+from pytest_sluice.sql import MappingName
 from pytest_sluice.waiting import NotYet
 
 # How the columns of a Parquet file are found: where they stand, as the document did, or by name.
-CATALOGS = {"position": "hive", "name": "hive_by_name"}
+CATALOGS: Mapping[MappingName, str] = {"position": "hive", "name": "hive_by_name"}
 
 CONFIG = """\
 node.environment=sluice
@@ -74,6 +76,7 @@ def render(site: Site) -> Launch:
     )
     argv = java(
         site.tools,
+        site.directory,
         "presto",
         site.tools.jars["presto"],
         ("com.facebook.presto.server.PrestoServer",),

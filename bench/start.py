@@ -1,0 +1,149 @@
+"""How long the services take to be ready, together and alone, as ratios of one run.
+
+    python bench/start.py [--repeat 3] [--json build/bench-start.json]
+
+Wall: everything together against the slowest chain alone (HDFS, metastore, tables, Presto, first
+query over a Hive table). CPU: everything together against the sum of each chain alone; what chains
+share is counted once. Memory: the peak of the sum of proportional set sizes (PSS).
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+HERE = Path(__file__).parent.parent
+sys.path.insert(0, str(HERE))
+
+from conftest import pytest_sluice_pipeline  # noqa: E402
+from pytest_sluice.backends.process import ProcessBackend  # noqa: E402
+from pytest_sluice.class_data import prepared_root, templates, tools  # noqa: E402
+from pytest_sluice.cluster import Cluster  # noqa: E402
+from pytest_sluice.events import Journal  # noqa: E402
+from pytest_sluice.flow.deployment import ROLES, Deployment  # noqa: E402
+from pytest_sluice.flow.run import Run  # noqa: E402
+
+CHAINS = {
+    "kafka": ["kafka"],
+    "hdfs": ["hdfs"],
+    "metastore": ["metastore"],
+    "presto chain": ["presto"],
+    "stream chain": ["stream"],
+    "api chain": ["api"],
+}
+# What stands below each chain and is measured as a chain of its own.
+BELOW = {
+    "presto chain": ("hdfs", "metastore"),
+    "stream chain": ("kafka", "hdfs"),
+    "api chain": ("kafka",),
+}
+EVERYTHING = ["presto", "stream", "api"]
+
+
+def measure(nodes: Sequence[str]) -> dict[str, float]:
+    """Start nodes in a cluster of their own: wall and CPU seconds until ready, peak MiB."""
+    root = prepared_root()
+    with tempfile.TemporaryDirectory() as logs:
+        cluster = Cluster.create()
+        try:
+            backend = ProcessBackend(cluster, tools(root), ROLES, Path(logs), templates(root))
+            deployment = Deployment(backend, backend.tools, Journal(Path(logs) / "events.jsonl"))
+            run = Run(1, pytest_sluice_pipeline(None), deployment)  # type: ignore[arg-type]
+            return _measured(run, nodes, psutil.Process(cluster.ask("status")["pid"]))
+        finally:
+            cluster.close()
+            cluster.await_end()
+
+
+def _measured(run: Run, nodes: Sequence[str], supervisor: psutil.Process) -> dict[str, float]:
+    peak = Peak(supervisor)
+    started = time.monotonic()
+    names = [run.node(name) if run.node(name) in run.graph else name for name in nodes]
+    run.graph.start(names)
+    for name in names:
+        run.graph.join(name)
+    wall = time.monotonic() - started
+    return {"wall_s": wall, "cpu_s": _cpu(supervisor), "peak_mib": peak.stop() / 2**20}
+
+
+def _cpu(supervisor: psutil.Process) -> float:
+    """CPU seconds of everything below the supervisor, what has ended included."""
+    family = [supervisor, *supervisor.children(recursive=True)]
+    times = [process.cpu_times() for process in family]
+    return sum(t.user + t.system + t.children_user + t.children_system for t in times)
+
+
+class Peak:
+    """Samples the memory of a process family in a thread, five times a second."""
+
+    def __init__(self, supervisor: psutil.Process) -> None:
+        self._supervisor = supervisor
+        self._stop = threading.Event()
+        self._peak = 0
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> int:
+        """End the sampling; the peak in bytes."""
+        self._stop.set()
+        self._thread.join()
+        return self._peak
+
+    def _sample(self) -> None:
+        while True:
+            self._peak = max(self._peak, sum(map(_pss, self._supervisor.children(recursive=True))))
+            if self._stop.wait(0.2):
+                return
+
+
+def _pss(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_full_info().pss)
+    except psutil.Error:
+        return 0
+
+
+def benchmark(repeat: int) -> dict[str, Any]:
+    """Medians of ``repeat`` rounds, and the ratios."""
+    rounds = [
+        {name: measure(nodes) for name, nodes in {**CHAINS, "together": EVERYTHING}.items()}
+        for _ in range(repeat)
+    ]
+    medians = {
+        name: {key: statistics.median(r[name][key] for r in rounds) for key in rounds[0][name]}
+        for name in rounds[0]
+    }
+    cpu = {name: medians[name]["cpu_s"] for name in CHAINS}
+    own = sum(cpu[name] - sum(cpu[below] for below in BELOW.get(name, ())) for name in CHAINS)
+    together = medians["together"]
+    return {
+        "rounds": repeat,
+        "medians": medians,
+        "wall_ratio_to_slowest_chain": together["wall_s"] / medians["presto chain"]["wall_s"],
+        "cpu_ratio_to_sum_of_chains": together["cpu_s"] / own,
+    }
+
+
+def main() -> None:
+    """Run, print, and write JSON where asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    text = json.dumps(benchmark(args.repeat), indent=2)
+    print(text)
+    if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        args.json.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""A session for test_teardown.py to end; pytest collects it only when it is named."""
+
+import json
+import os
+from pathlib import Path
+
+from pytest_sluice.flow.handles import RunApi
+from pytest_sluice.services.hdfs import Hdfs
+from pytest_sluice.session import Session
+from pytest_sluice.waiting import Deadline, NotYet, wait_for
+
+
+def test_reports_itself_and_waits(
+    sluice_session: Session, sluice_api: RunApi, sluice_hdfs: Hdfs
+) -> None:
+    folder = Path(os.environ["CHILD_SESSION"])
+    told = {
+        "directory": str(sluice_session.cluster.directory),
+        "roles": sluice_session.cluster.ask("status")["roles"],
+        "pytest": os.getpid(),
+    }
+    (folder / "told.part").write_text(json.dumps(told))
+    (folder / "told.part").rename(folder / "told.json")
+
+    def word_to_end() -> None:
+        if not (folder / "end").exists():
+            raise NotYet("no word to end")
+
+    wait_for("the word to end", word_to_end, Deadline(60))

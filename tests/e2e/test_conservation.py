@@ -1,0 +1,93 @@
+"""Nothing is lost and nothing doubled: the same figures at every hop. And claim 13."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from pytest_sluice import Burst
+from pytest_sluice.claims import Verdict
+from pytest_sluice.flow.handles import RunTopic
+from pytest_sluice.flow.landing import Lander
+from pytest_sluice.flow.run import Run
+from pytest_sluice.ledger import Landing
+from pytest_sluice.sql import Presto
+
+MESSAGES = {
+    "default": 30,
+    "purchase_sword": 40,
+    "purchase_knife": 30,
+    "purchase_armor": 35,
+    "purchase_bow": 35,
+    "purchase_arrow": 25,
+    "join_guild": 25,
+}
+ROWS = {"purchases": 165, "guild_membership": 25, "rejected": 0}
+KEPT_BY_NO_TABLE = ("default", "leave_guild", "attack_enemy")
+
+
+@pytest.mark.api
+def test_every_request_was_answered_200(sluice_landing: Landing) -> None:
+    assert sluice_landing.ledger.requests == 220
+    assert sluice_landing.ledger.answers == {200: 220}
+
+
+@pytest.mark.kafka
+def test_every_answer_is_a_message(sluice_landing: Landing) -> None:
+    assert sluice_landing.ledger.messages == MESSAGES
+    assert sum(MESSAGES.values()) == sluice_landing.ledger.answers[200]
+
+
+@pytest.mark.kafka
+def test_every_message_is_an_event_of_its_own(
+    sluice_topic: RunTopic, sluice_landing: Landing
+) -> None:
+    ids = [json.loads(message.value or b"")["event_id"] for message in sluice_topic.messages()]
+    assert len(ids) == len(set(ids)) == sluice_landing.ledger.requests
+
+
+@pytest.mark.stream
+def test_every_message_is_a_row_or_kept_by_no_table(sluice_landing: Landing) -> None:
+    ledger = sluice_landing.ledger
+    assert ledger.committed == ROWS
+    not_kept = sum(ledger.messages.get(kind, 0) for kind in KEPT_BY_NO_TABLE)
+    assert sum(ledger.messages.values()) == sum(ledger.committed.values()) + not_kept
+
+
+@pytest.mark.presto
+def test_every_row_is_visible_once(sluice_presto: Presto, sluice_landing: Landing) -> None:
+    committed = sluice_landing.ledger.committed
+    assert sluice_landing.ledger.visible == committed
+    event_id = "json_extract_scalar(raw_event, '$.event_id')"
+    for table in ("purchases", "guild_membership"):
+        distinct = f"select count(distinct {event_id}) from {table}"
+        assert sluice_presto.query(distinct, "name").rows == ((committed[table],),)
+
+
+@pytest.mark.report
+def test_claim_13_two_more_events_that_no_table_keeps(
+    sluice_own_run: Run, sluice_record: Callable[[Verdict], Verdict]
+) -> None:
+    user = (("Host", "user1.comcast.com"),)
+    traffic = [
+        Burst(2, "/leave_guild", user),
+        Burst(3, "/attack_enemy", user),
+        Burst(4, "/purchase_bow", user),
+    ]
+    landing = Lander(sluice_own_run).land(traffic)
+    assert landing.landed, landing.story()
+
+    messages, rows = landing.ledger.messages, landing.ledger.visible
+    holds = (messages, rows) == (
+        {"leave_guild": 2, "attack_enemy": 3, "purchase_bow": 4},
+        {"purchases": 4, "guild_membership": 0, "rejected": 0},
+    )
+    statement = "A user can also leave a guild and attack an enemy; no table keeps that."
+    measured = f"messages: {_told(messages)}; rows: {_told(rows)}"
+    verdict = sluice_record(Verdict.of_fact("13", statement, holds, measured))
+    assert verdict.as_expected, verdict.text()
+
+
+def _told(counts: object) -> str:
+    assert isinstance(counts, dict)
+    return ", ".join(f"{name} {number}" for name, number in counts.items())

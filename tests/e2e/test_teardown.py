@@ -1,0 +1,162 @@
+"""Claim 12: the cluster comes down and nothing is left of it, however its session ends.
+
+A child session, with the conftest of this repository, brings up Kafka, HDFS and the API. One is
+let to its end, another killed; then processes, ports and directories are looked at.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pytest_sluice.claims import Verdict
+from pytest_sluice.supervisor import MARK
+from pytest_sluice.waiting import Deadline, NotYet, WaitTimeout, wait_for
+
+CHILD = Path(__file__).with_name("child_session.py")
+SECONDS_TO_COME_DOWN = 10
+
+Address = tuple[str, int]
+
+
+@pytest.mark.report
+def test_claim_12_nothing_is_left_of_the_cluster(
+    tmp_path: Path, pytestconfig: pytest.Config, sluice_record: Callable[[Verdict], Verdict]
+) -> None:
+    root = pytestconfig.rootpath
+    left = {
+        "after its end": left_over(root, tmp_path / "ended", let_end),
+        "after SIGKILL": left_over(root, tmp_path / "killed", kill),
+    }
+    statement = "The cluster comes down, and nothing is left of it."
+    measured = "; ".join(f"{when}: {', '.join(what) or 'nothing'}" for when, what in left.items())
+    verdict = sluice_record(Verdict.of_fact("12", statement, not any(left.values()), measured))
+    assert verdict.as_expected, verdict.text()
+
+
+def let_end(session: "ChildSession") -> None:
+    """Let the child come to its end, which must be green."""
+    (session.folder / "end").touch()
+    assert session.process.wait(timeout=60) == 0, session.output()
+
+
+def kill(session: "ChildSession") -> None:
+    """Kill the child's pytest while its test is running."""
+    os.kill(session.told["pytest"], signal.SIGKILL)
+    assert session.process.wait(timeout=60) == -signal.SIGKILL
+
+
+def left_over(root: Path, folder: Path, end: Callable[["ChildSession"], None]) -> list[str]:
+    """What is left of a cluster, some seconds after its session was ended."""
+    with child_session(root, folder) as session:
+        session.await_word()
+        processes, ports = session.processes(), session.ports()
+        assert {"kafka", "namenode", "datanode", "api"} <= session.roles
+        assert len(processes) > len(session.roles)  # these, and the supervisor
+        assert all(map(is_open, ports))
+        assert any(session.temporary.iterdir())
+        end(session)
+
+        def gone() -> None:
+            if left := session.left_of(processes, ports):
+                raise NotYet(", ".join(left))
+
+        with suppress(WaitTimeout):
+            wait_for("the cluster to be gone", gone, Deadline(SECONDS_TO_COME_DOWN))
+        return session.left_of(processes, ports)
+
+
+class ChildSession:
+    """A pytest session as a process; its temporary files go to a folder of its own."""
+
+    def __init__(self, root: Path, folder: Path) -> None:
+        self.folder = folder
+        self.temporary = folder / "tmp"
+        self.temporary.mkdir(parents=True)
+        command = [sys.executable, "-m", "pytest", str(CHILD), "-p", "no:cacheprovider"]
+        with (folder / "output.txt").open("w") as output:
+            self.process = subprocess.Popen(
+                [*command, f"--sluice-directory={folder / 'logs'}"],
+                cwd=root,
+                env={**os.environ, "CHILD_SESSION": str(folder), "TMPDIR": str(self.temporary)},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def output(self) -> str:
+        """What the child has printed."""
+        return (self.folder / "output.txt").read_text()
+
+    def await_word(self) -> None:
+        """Wait until the child's services are ready and it has told what they are."""
+
+        def word() -> str:
+            try:
+                return (self.folder / "told.json").read_text()
+            except FileNotFoundError:
+                raise NotYet("no word of it") from None
+
+        def alive() -> None:
+            assert self.process.poll() is None, self.output()
+
+        self.told = json.loads(wait_for("the child session", word, Deadline(120), alive=alive))
+        self.directory = self.told["directory"]
+        self.roles = {role["name"] for role in self.told["roles"]}
+
+    def processes(self) -> set[psutil.Process]:
+        """The supervisor, and every process that carries the cluster's mark."""
+        return {process for process in psutil.process_iter() if self._owns(process)}
+
+    def ports(self) -> set[Address]:
+        """Where the cluster's processes listen."""
+        return {address for process in self.processes() for address in listening(process)}
+
+    def left_of(self, processes: set[psutil.Process], ports: set[Address]) -> list[str]:
+        """What is still there, in words; the processes and ports are those of its best days."""
+        alive = {process for process in processes if process.is_running()} | self.processes()
+        return [
+            *(f"process {process.pid}" for process in alive),
+            *(f"port {host}:{port}" for host, port in ports if is_open((host, port))),
+            *(f"file {path}" for path in self.temporary.iterdir()),
+        ]
+
+    def _owns(self, process: psutil.Process) -> bool:
+        with suppress(psutil.Error):
+            is_marked = process.environ().get(MARK) == self.directory
+            return is_marked or self.directory in process.cmdline()
+        return False
+
+
+@contextmanager
+def child_session(root: Path, folder: Path) -> Iterator[ChildSession]:
+    """A child session that does not outlive the test."""
+    session = ChildSession(root, folder)
+    try:
+        yield session
+    finally:
+        session.process.kill()
+        session.process.wait()
+
+
+def listening(process: psutil.Process) -> Iterator[Address]:
+    """The addresses on which a process accepts connections, if it is still there."""
+    with suppress(psutil.Error):
+        for connection in process.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN:
+                host, port = connection.laddr
+                yield host.replace("::ffff:", ""), port
+
+
+def is_open(address: Address) -> bool:
+    """Whether somebody accepts connections at an address."""
+    with suppress(OSError), socket.create_connection(address, timeout=1):
+        return True
+    return False

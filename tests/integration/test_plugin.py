@@ -1,0 +1,163 @@
+"""The plugin itself, driven through pytester: what is shown, marked, refused, started, judged."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pytest_sluice.distributions import cache_root
+
+pytest_plugins = ["pytester"]
+
+CACHE = cache_root()  # before pytester gives its runs another home
+
+DECLARATION = """
+from pathlib import Path
+from pytest_sluice import Api, Env, Fixed, Job, Pipeline, Query, Topic
+
+def pytest_sluice_pipeline(config):
+    return Pipeline(topic=Topic("clicks"){parts})
+"""
+FIXED = ', job=Job(Path("job.py"), (Query("q", "/c", Fixed("120 seconds"), ()),))'
+# Answers nothing and ends: the code under test is broken, the services are not.
+BROKEN_API = ', api=Api(("{python}", "-c", "raise SystemExit(\'no app\')"), Path.cwd())'
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """A directory with a declaration, in which every run is a process of its own."""
+    monkeypatch.setenv("SLUICE_CACHE", str(CACHE))
+    pytester.makeini("[pytest]\naddopts = -p no:cacheprovider\n")
+    declare(pytester)
+    return pytester
+
+
+def declare(pytester: pytest.Pytester, parts: str = "") -> None:
+    pytester.makeconftest(DECLARATION.replace("{parts}", parts))
+
+
+def test_help_names_every_option_and_its_variable(project: pytest.Pytester) -> None:
+    result = project.runpytest_subprocess("--help")
+    result.stdout.fnmatch_lines(["*--sluice-trigger=INTERVAL*", "*SLUICE_TRIGGER*"])
+
+
+def test_markers_are_a_manual(project: pytest.Pytester) -> None:
+    result = project.runpytest_subprocess("--markers")
+    result.stdout.fnmatch_lines(["*pytest.mark.kafka: stage kafka of the pipeline: *"])
+
+
+def test_the_header_shows_settings_with_their_source(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLUICE_TIMEOUT_FACTOR", "2")
+    result = project.runpytest_subprocess("--sluice-trigger=1 second")
+    result.stdout.fnmatch_lines(
+        ["sluice: *trigger=1 second (option), timeout_factor=2.0 (environment)*"]
+    )
+
+
+def test_a_test_is_marked_by_the_deepest_fixture_and_starts_nothing_when_collected(
+    project: pytest.Pytester,
+) -> None:
+    project.makepyfile(
+        """
+        def test_deep(sluice_hdfs, sluice_topic): ...
+        def test_shallow(sluice_api): ...
+        def test_none(): ...
+        """
+    )
+    result = project.runpytest_subprocess("--collect-only", "-q", "-m", "hdfs")
+    result.stdout.fnmatch_lines(["*::test_deep", "*1/3 tests collected*"])
+    assert not list(project.path.glob(".pytest_cache/sluice/*"))
+
+
+def test_tests_without_the_fixtures_need_no_declaration_and_start_nothing(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile("def test_plain(): ...")
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(passed=1)
+    assert not list(pytester.path.glob(".pytest_cache/sluice/*"))
+
+
+def test_a_missing_declaration_names_the_hook(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_it(sluice_kafka): ...")
+    result = pytester.runpytest_subprocess()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*no pipeline is declared*", "*pytest_sluice_pipeline(config)*"])
+
+
+def test_a_fixed_trigger_refuses_the_option(project: pytest.Pytester) -> None:
+    declare(project, FIXED)
+    project.makepyfile("def test_it(sluice_stream): ...")
+    result = project.runpytest_subprocess("--sluice-trigger=1 second")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*is Fixed('120 seconds')*", "*--sluice-trigger*"])
+
+
+def test_a_bad_option_is_a_usage_error(project: pytest.Pytester) -> None:
+    result = project.runpytest_subprocess("--sluice-trigger=soon")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--sluice-trigger: cannot use 'soon'*"])
+
+
+def test_distributions_that_are_not_there_name_the_command(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SLUICE_CACHE", str(tmp_path / "empty"))
+    project.makepyfile("def test_it(sluice_kafka): ...")
+    result = project.runpytest_subprocess()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*python -m pytest_sluice setup*"])
+
+
+def test_one_stage_starts_only_what_it_needs(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        """
+        def test_topic(sluice_topic):
+            sluice_topic.produce([b"x"])
+            assert sluice_topic.end_offsets() == {0: 1}
+
+        def test_presto(sluice_presto): ...
+        """
+    )
+    result = project.runpytest_subprocess("-m", "kafka")
+    result.assert_outcomes(passed=1, deselected=1)
+    assert ready_nodes(project.path) == {"kafka", "topic"}
+
+
+def test_a_component_that_does_not_come_up_is_a_failure_at_its_stage(
+    project: pytest.Pytester,
+) -> None:
+    declare(project, BROKEN_API)
+    project.makepyfile("def test_it(sluice_api): ...")
+    result = project.runpytest_subprocess("--junit-xml=junit.xml")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*stage api: api died with exit code 1*", "*no app*"])
+    assert 'name="sluice_stage" value="api"' in (project.path / "junit.xml").read_text()
+
+
+def test_workers_share_one_cluster(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.parametrize("number", range(4))
+        def test_topic(sluice_topic, sluice_session, number, record_property):
+            record_property("cluster", str(sluice_session.cluster.directory))
+            record_property("broker", sluice_topic.kafka.bootstrap_servers)
+        """
+    )
+    result = project.runpytest_subprocess("-n", "2", "--junit-xml=junit.xml")
+    result.assert_outcomes(passed=4)
+    text = (project.path / "junit.xml").read_text()
+    for name in ("cluster", "broker"):
+        values = {part.split('"')[0] for part in text.split(f'name="{name}" value="')[1:]}
+        assert len(values) == 1
+
+
+def ready_nodes(root: Path) -> set[str]:
+    """The nodes that the last session in ``root`` brought about."""
+    (journal,) = root.glob(".pytest_cache/sluice/*/events.jsonl")
+    events = [json.loads(line) for line in journal.read_text().splitlines()]
+    return {event["name"] for event in events if event.get("state") == "ready"}

@@ -1,0 +1,143 @@
+"""What Presto sees of Parquet files in the report's layout, through the report's tables."""
+
+import io
+from collections.abc import Iterable
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from pytest_sluice.flow.run import Run
+from pytest_sluice.sql import MappingName, QueryFailed
+from tests.integration.test_hdfs import COLUMNS
+
+pytestmark = pytest.mark.presto
+
+USERS = ("user1.comcast.com", "user2.att.com", "user3.spectrum.com")
+
+
+def purchase(n: int) -> dict[str, str]:
+    """A row of the job, in which every column can be told from the others."""
+    return {
+        "raw_event": f"raw {n}",
+        "timestamp": f"time {n}",
+        "Accept": f"accept {n}",
+        "Host": USERS[n % 3],
+        "User-Agent": f"agent {n}",
+        "event_type": "purchase_bow",
+        "amount": "1",
+        "description": f"description {n}",
+    }
+
+
+def write(run: Run, name: str, rows: Iterable[dict[str, str]], table: str = "purchases") -> str:
+    """Write a Parquet file as the job does, with its columns in their order; the file's URL."""
+    columns = COLUMNS[table]
+    schema = pa.schema([(column, pa.string()) for column in columns])
+    buffer = io.BytesIO()
+    parquet.write_table(pa.Table.from_pylist(list(rows), schema), buffer)
+    path = f"{run.path(run.table(table))}/{name}"
+    run.hdfs.write(path, buffer.getvalue())
+    return run.hdfs.url + path
+
+
+def test_by_position_a_column_shows_what_stands_in_its_place(sluice_own_run: Run) -> None:
+    run = sluice_own_run
+    write(run, "batch_id=0/part-0.parquet", [purchase(1)])
+    described = run.presto.query("select * from purchases", "position")
+    assert described.columns == (
+        "accept",
+        "host",
+        "user_agent",
+        "event_type",
+        "timestamp",
+        "raw_event",
+        "amount",
+    )
+    assert described.rows == (
+        ("raw 1", "time 1", "accept 1", USERS[1], "agent 1", "purchase_bow", "1"),
+    )
+    by_name = run.presto.query("select * from purchases", "name")
+    assert by_name.columns == described.columns
+    # The file's column is User-Agent, so by name there is no user_agent.
+    assert by_name.rows == (("accept 1", USERS[1], None, "purchase_bow", "time 1", "raw 1", "1"),)
+
+
+@pytest.fixture(scope="module")
+def run(module_run: Run) -> Run:
+    """A run with ten purchases in two batches, and what its readers must not see."""
+    write(module_run, "batch_id=0/part-0.parquet", map(purchase, range(6)))
+    write(module_run, "batch_id=1/part-0.parquet", map(purchase, range(6, 10)))
+    write(module_run, "batch_id=1/part-1.parquet", [])
+    write(module_run, "batch_id=2/_temporary/0/part-0.parquet", map(purchase, range(50)))
+    write(module_run, "batch_id=2/.part-0.parquet", map(purchase, range(50)))
+    return module_run
+
+
+QUERIES: dict[MappingName, str] = {
+    # The report's claim 9 holds by position; the corrected one beside it by name.
+    "position": "select event_type, count(*) from purchases where raw_event = 'purchase_bow'"
+    " group by event_type",
+    "name": "select host, count(*) from purchases where event_type = 'purchase_bow' group by host",
+}
+
+
+@pytest.mark.parametrize("mapping", QUERIES)
+def test_the_same_figures_by_position_and_by_name(run: Run, mapping: MappingName) -> None:
+    answer = run.presto.query(QUERIES[mapping], mapping)
+    assert dict(answer.rows) == {USERS[0]: 4, USERS[1]: 3, USERS[2]: 3}
+
+
+@pytest.mark.parametrize(("asked", "other"), [("position", "name"), ("name", "position")])
+def test_a_query_under_the_other_mapping_has_no_rows(
+    run: Run, asked: MappingName, other: MappingName
+) -> None:
+    assert run.presto.query(QUERIES[asked], other).rows == ()
+
+
+def test_the_session_property_switches_a_catalog_to_the_other_mapping(run: Run) -> None:
+    listed = dict(
+        row[:2] for row in run.presto.query("show session like '%use_column_names'").rows
+    )
+    assert {name: listed[f"{name}.parquet_use_column_names"] for name in ("hive", "hive_by_name")} == {
+        "hive": "false",
+        "hive_by_name": "true",
+    }
+
+
+def test_both_catalogs_stand_over_one_metastore(run: Run) -> None:
+    join = (
+        "select count(*) from hive.{0}.purchases old join hive_by_name.{0}.purchases new"
+        " on old.raw_event = new.event_type and old.accept = new.raw_event"
+    )
+    assert run.presto.query(join.format(run.names.schema)).rows == ((10,),)
+    for mapping in QUERIES:
+        tables = run.presto.query("show tables", mapping)
+        assert tables.rows_as_multiset == {("guild_membership",): 1, ("purchases",): 1}
+
+
+def test_folders_may_nest_and_hidden_files_are_not_read(run: Run) -> None:
+    assert run.presto.query("select count(*) from purchases").rows == ((10,),)
+
+
+def test_the_visible_files_are_those_with_rows(run: Run) -> None:
+    folder = run.hdfs.url + run.path(run.table("purchases"))
+    assert run.presto.visible_files(f"{run.names.schema}.purchases") == {
+        f"{folder}/batch_id=0/part-0.parquet",
+        f"{folder}/batch_id=1/part-0.parquet",
+    }
+
+
+def test_a_file_is_visible_as_soon_as_it_is_there(sluice_own_run: Run) -> None:
+    run, count = sluice_own_run, "select count(*) from guild_membership"
+    assert run.presto.query(count).rows == ((0,),)
+    write(run, "batch_id=7/part-0.parquet", map(purchase, range(3)), "guild_membership")
+    assert run.presto.query(count).rows == ((3,),)
+    assert len(run.presto.visible_files(run.qualified(run.table("guild_membership")))) == 1
+
+
+def test_a_query_that_presto_refuses_tells_its_reason(run: Run) -> None:
+    with pytest.raises(QueryFailed) as refused:
+        run.presto.query("select no_such_column from purchases")
+    assert refused.value.name == "COLUMN_NOT_FOUND" or "no_such_column" in refused.value.message
+    assert not refused.value.transient

@@ -1,0 +1,68 @@
+"""The graph: each node once, after its needs, in parallel, and errors reach whoever joins."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from pytest_sluice.errors import SluiceError
+from pytest_sluice.events import Journal, read_events
+from pytest_sluice.graph import Graph
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> Graph:
+    return Graph(Journal(tmp_path / "events.jsonl"))
+
+
+def test_a_node_runs_after_what_it_needs(graph: Graph) -> None:
+    done: list[str] = []
+    graph.add("a", (), lambda: done.append("a"))
+    graph.add("b", ["a"], lambda: done.append("b"))
+    graph.add("c", ["b", "a"], lambda: done.append("c"))
+    graph.join("c")
+    assert done == ["a", "b", "c"]
+
+
+def test_only_what_is_asked_for_runs(graph: Graph) -> None:
+    done: list[str] = []
+    graph.add("a", (), lambda: done.append("a"))
+    graph.add("b", (), lambda: done.append("b"))
+    graph.join("a")
+    assert done == ["a"]
+    assert not graph.started("b")
+
+
+def test_a_node_runs_once_however_many_join_it(graph: Graph) -> None:
+    calls = iter(["first", "second"])
+    graph.add("a", (), lambda: next(calls))
+    graph.start(["a", "a"])
+    assert [graph.join("a"), graph.join("a")] == ["first", "first"]
+
+
+def test_independent_nodes_run_at_the_same_time(graph: Graph) -> None:
+    both_are_there = threading.Barrier(2, timeout=10)
+    graph.add("a", (), both_are_there.wait)
+    graph.add("b", (), both_are_there.wait)
+    graph.add("c", ["a", "b"], lambda: "met")
+    assert graph.join("c") == "met"
+
+
+def test_a_failure_reaches_everything_above_and_is_told_once(graph: Graph, tmp_path: Path) -> None:
+    def fail() -> None:
+        raise SluiceError("no broker")
+
+    done: list[str] = []
+    graph.add("a", (), fail)
+    graph.add("b", ["a"], lambda: done.append("b"))
+    with pytest.raises(SluiceError, match="no broker"):
+        graph.join("b")
+    assert not done
+    failed = [e["name"] for e in read_events(tmp_path / "events.jsonl") if e["state"] == "failed"]
+    assert failed == ["a"]
+
+
+def test_a_need_must_be_declared_first(graph: Graph) -> None:
+    with pytest.raises(SluiceError, match="needs \\['b'\\]"):
+        graph.add("a", ["b"], lambda: None)
+    assert "a" not in graph

@@ -1,0 +1,64 @@
+"""Settings: option > environment > ini > default, with the source; bad values with a remedy."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from pytest_sluice.errors import BadDeclaration
+from pytest_sluice.settings import SETTINGS, Setting, Settings, resolve
+
+
+def resolved(
+    option: Mapping[str, str] = {}, environment: Mapping[str, str] = {}, ini: Mapping[str, str] = {}
+) -> Settings:
+    return resolve(option.get, environment, ini.get)
+
+
+def test_the_defaults() -> None:
+    settings = resolved()
+    assert settings["backend"] == "process"
+    assert settings["timeout_factor"] == 1.0
+    assert settings["trigger"] is None
+
+
+def test_option_before_environment_before_ini() -> None:
+    ini = {"sluice_trigger": "3 seconds"}
+    environment = {"SLUICE_TRIGGER": "2 seconds"}
+    option = {"sluice_trigger": "1 second"}
+    assert resolved(ini=ini)["trigger"] == "3 seconds"
+    assert resolved(environment=environment, ini=ini)["trigger"] == "2 seconds"
+    assert resolved(option, environment, ini)["trigger"] == "1 second"
+
+
+def test_the_header_says_where_each_value_came_from() -> None:
+    text = resolved(environment={"SLUICE_TRIGGER": "1 second"}).text()
+    assert "trigger=1 second (environment)" in text
+    assert "backend=process (default)" in text
+    assert "claims" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("backend", "kubernetes"),
+        ("trigger", "soon"),
+        ("timeout_factor", "0"),
+        ("timeout_factor", "fast"),
+    ],
+)
+def test_a_bad_value_names_its_place_and_the_remedy(name: str, value: str) -> None:
+    with pytest.raises(BadDeclaration) as caught:
+        resolved(environment={f"SLUICE_{name.upper()}": value})
+    assert f"SLUICE_{name.upper()}" in str(caught.value)
+    assert f"--sluice-{name.replace('_', '-')}" in caught.value.remedy
+
+
+def test_an_empty_value_is_a_value_and_not_the_default() -> None:
+    with pytest.raises(BadDeclaration, match="SLUICE_BACKEND"):
+        resolved(environment={"SLUICE_BACKEND": ""})
+
+
+@pytest.mark.parametrize("row", [row for row in SETTINGS if row.default], ids=lambda r: r.name)
+def test_every_default_is_a_usable_value(row: Setting) -> None:
+    assert row.default is not None
+    row.parse(row.default)

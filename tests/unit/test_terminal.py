@@ -1,0 +1,238 @@
+"""What is told of events and claims, and that no line of ours ends up within one of pytest's."""
+
+import json
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_sluice.ledger import Landing, Ledger
+from pytest_sluice.session import Session
+from pytest_sluice.settings import resolve
+from pytest_sluice.sql import Result
+from pytest_sluice.telling import entry, sentence, tally
+from pytest_sluice.terminal import Lines, Narrator
+from pytest_sluice.verdicts import Verdict
+
+HEADINGS, TYPES = ("colour", "count"), ("varchar", "bigint")
+BLUE = Result(HEADINGS, TYPES, (("blue", 10), ("red", 5)))
+NONE = Result(HEADINGS, TYPES, ())
+MANY = Result(HEADINGS, TYPES, (("blue", 1),) * 9)
+BY_NAME = Verdict(
+    id="8",
+    statement="Ten doors are blue.",
+    outcome="holds only by name",
+    measured={"position": NONE, "name": BLUE},
+    sql="select colour, count(*) as count from doors group by colour",
+    columns=HEADINGS,
+    printed=BLUE.rows,
+    expected_mapping="name",
+)
+LANDING = Landing(
+    run=2,
+    ledger=Ledger(9, {200: 9}, {"open": 6, "close": 3}, {"doors": 6}, {"doors": 6}),
+)
+
+
+def node(**fields: object) -> dict[str, Any]:
+    return {"kind": "node", "at": 5.0, "name": "kafka", **fields}
+
+
+def test_a_node_that_took_a_while_is_news() -> None:
+    assert sentence(node(state="ready", seconds=6.61)) == "kafka is ready (6.6 s)"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        node(state="starting"),
+        node(state="ready", seconds=0.1),
+        node(state="ready", name="landing", seconds=40.0),
+        {"kind": "burst", "at": 5.0, "run": 1, "path": "/", "answers": {200: 10}},
+        {"kind": "something new", "at": 5.0},
+    ],
+)
+def test_nothing_is_told_of_what_is_no_news(event: dict[str, Any]) -> None:
+    assert sentence(event) == ""
+
+
+def test_a_failure_is_told_in_one_line() -> None:
+    reason = "kafka died with exit code 1\n  checked: its log"
+    assert sentence(node(state="failed", reason=reason)) == (
+        "kafka failed: kafka died with exit code 1"
+    )
+    assert sentence(node(state="failed", reason="")) == "kafka failed: "
+
+
+def test_a_wait_says_when_the_next_trigger_is_due() -> None:
+    event = {"kind": "waiting", "at": 100.4, "run": 1, "what": "query q to commit"}
+    event |= {"interval": "120 seconds", "due": 120.0, "due_at": "13:44:00"}
+    assert sentence(event) == (
+        "run 1: waiting for query q to commit; "
+        "the next trigger (120 seconds) is due at 13:44:00, in 20 s"
+    )
+    assert sentence({**event, "due": 100.0}).endswith("in 0 s")
+
+
+def test_the_traffic_is_told_by_its_size() -> None:
+    event = {"kind": "traffic", "at": 5.0, "run": 2, "requests": 9, "bursts": 3}
+    assert sentence(event) == "run 2: sending 9 requests in 3 bursts"
+    assert sentence({**event, "bursts": 1}) == "run 2: sending 9 requests in 1 burst"
+
+
+def test_a_landing_is_told_by_its_sums() -> None:
+    event = {"kind": "landing", "at": 5.0, "run": 2, "landing": LANDING.as_json()}
+    assert sentence(event) == (
+        "run 2 landed: 9 answers, 9 messages, 6 rows committed, 6 rows visible"
+    )
+
+
+def test_a_landing_that_stopped_says_where_and_why() -> None:
+    stopped = replace(LANDING, stopped_at="stream", reason="stream died\n  checked: its log")
+    event = {"kind": "landing", "at": 5.0, "run": 2, "landing": stopped.as_json()}
+    assert sentence(event) == "run 2 stopped at stream: stream died"
+
+
+def test_what_was_swept_is_told() -> None:
+    event = {"kind": "swept", "at": 5.0, "what": "sluice-x: 3 processes killed"}
+    assert sentence(event) == "swept what a killed session left: sluice-x: 3 processes killed"
+
+
+def test_a_claim_is_told_with_its_figures_under_each_mapping() -> None:
+    assert entry(BY_NAME, 80) == [
+        "ok    8  holds only by name: Ten doors are blue.",
+        "        by position: no rows",
+        "        by name: blue 10; red 5",
+    ]
+
+
+def test_figures_that_are_the_same_under_both_mappings_are_told_once() -> None:
+    both = {"position": BLUE, "name": BLUE}
+    verdict = replace(BY_NAME, outcome="holds", expected_mapping="both", measured=both)
+    assert entry(verdict, 80)[1:] == ["        blue 10; red 5"]
+
+
+def test_a_claim_that_is_not_as_expected_says_what_is_printed() -> None:
+    refused = "SYNTAX_ERROR: no such column\nand so on"
+    verdict = replace(BY_NAME, outcome="fails", measured={"position": MANY, "name": refused})
+    assert entry(verdict, 80) == [
+        "NOT   8  fails: Ten doors are blue.",
+        "        printed: blue 10; red 5",
+        "        by position: 9 rows",
+        "        by name: SYNTAX_ERROR: no such column",
+    ]
+
+
+def test_a_fact_is_told_as_it_was_measured() -> None:
+    fact = Verdict.of_fact("12", "Nothing is left.", False, "process 7")
+    assert entry(fact, 80) == ["NOT  12  fails: Nothing is left.", "        process 7"]
+
+
+def test_empty_cells_are_left_out_and_rows_are_not_broken() -> None:
+    columns = tuple((f"column{n}", "varchar", "") for n in range(6))
+    described = Result(("Column", "Type", "Comment"), ("varchar",) * 3, columns)
+    verdict = replace(BY_NAME, measured={"position": described, "name": described})
+    assert entry(verdict, 60)[1:] == [
+        "        column0 varchar; column1 varchar; column2 varchar;",
+        "          column3 varchar; column4 varchar; column5 varchar",
+    ]
+
+
+def test_rows_that_no_query_orders_are_told_in_order() -> None:
+    turned = Result(HEADINGS, TYPES, BLUE.rows[::-1])
+    by_count = replace(BY_NAME, ordered_by=("count",), measured={"name": turned})
+    assert entry(replace(by_count, ordered_by=()), 80)[1].endswith("blue 10; red 5")
+    assert entry(by_count, 80)[1].endswith("red 5; blue 10")
+
+
+def test_the_tally_counts_outcomes() -> None:
+    holds = Verdict.of_fact("1", "a", True, "")
+    fails = Verdict.of_fact("2", "b", False, "")
+    assert tally([holds, BY_NAME, fails, BY_NAME]) == (
+        "3 of 4 claims are as expected (holds: 1, holds only by name: 2, fails: 1)"
+    )
+
+
+class Screen:
+    """A terminal on which pytest's reporter and our lines write."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.out = StringIO()
+        self.reporter = pytest.TerminalReporter(config, self.out)
+        self.lines = Lines(self.reporter, self.out)
+
+    def text(self) -> list[str]:
+        return self.out.getvalue().splitlines()
+
+
+@pytest.fixture
+def screen(pytestconfig: pytest.Config) -> Screen:
+    return Screen(pytestconfig)
+
+
+def test_a_line_within_a_verbose_line_does_not_break_it(screen: Screen) -> None:
+    screen.reporter.write_ensure_prefix("test_a.py::test_one ", "")
+    screen.lines.tell("sluice: first")
+    screen.lines.tell("sluice: second")
+    screen.lines.resume()
+    screen.reporter.write_ensure_prefix("test_a.py::test_one ", "PASSED")
+    assert screen.text() == [
+        "",
+        "test_a.py::test_one ",
+        "sluice: first",
+        "sluice: second",
+        "test_a.py::test_one PASSED",
+    ]
+
+
+def test_a_line_within_a_row_of_dots_does_not_break_it(screen: Screen) -> None:
+    file = Path(screen.reporter.startpath, "tests", "test_a.py")
+    screen.reporter.write_fspath_result(str(file), ".")
+    screen.lines.tell("sluice: first")
+    screen.lines.resume()
+    screen.reporter.write(".")
+    screen.reporter.write_fspath_result(str(file), ".")
+    assert screen.text()[1:] == [
+        "tests/test_a.py .",
+        "sluice: first",
+        "",
+        "tests/test_a.py ..",
+    ]
+
+
+def test_lines_between_tests_stand_alone(screen: Screen) -> None:
+    screen.lines.tell("sluice: first")
+    screen.lines.resume()
+    assert screen.text() == ["sluice: first"]
+
+
+def report(verdict: Verdict) -> pytest.TestReport:
+    properties: list[tuple[str, object]] = [("sluice_verdict", verdict.as_json())]
+    place = ("test_a.py", 1, "test_one")
+    return pytest.TestReport("t", place, {}, "passed", None, "call", user_properties=properties)
+
+
+def test_the_claims_are_written_as_json_with_the_worst_verdict_of_each(
+    tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    path = tmp_path / "build" / "claims.json"
+    settings = resolve({"sluice_claims": str(path)}.get, {}, lambda key: None)
+    narrator = Narrator(pytestconfig, Session(None, settings, tmp_path))
+    fails, holds = (Verdict.of_fact("12", "Nothing is left.", held, "") for held in (False, True))
+    for verdict in (fails, holds, BY_NAME):
+        narrator.pytest_runtest_logreport(report(verdict))
+    narrator.pytest_sessionfinish()
+    written = json.loads(path.read_text())
+    assert written == {"claims": [BY_NAME.as_json(), fails.as_json()], "landing": None}
+
+
+def test_a_session_without_claims_does_not_overwrite_those_of_another(
+    tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    path = tmp_path / "claims.json"
+    path.write_text("kept")
+    settings = resolve({"sluice_claims": str(path)}.get, {}, lambda key: None)
+    Narrator(pytestconfig, Session(None, settings, tmp_path)).pytest_sessionfinish()
+    assert path.read_text() == "kept"
