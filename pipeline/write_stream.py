@@ -48,7 +48,7 @@ def parse(messages: DataFrame) -> DataFrame:
     """
     text = F.col("value").cast("string")
     sealed = F.try_parse_json(F.concat(F.lit("["), text, F.lit(f',"{SEAL}"]')))
-    return messages.withColumn("sealed", F.when(F.is_valid_utf8(text), sealed))
+    return messages.withColumn("sealed", sealed)
 
 
 def classify(messages: DataFrame) -> DataFrame:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 import pytest
+from _pytest.terminal import TerminalReporter
 
 from pytest_sluice.events import Event
 from pytest_sluice.fixtures import VERDICT
@@ -27,7 +28,7 @@ class Lines:
     between ends that name, and :meth:`resume` writes it again before the result.
     """
 
-    def __init__(self, reporter: pytest.TerminalReporter, out: IO[str]) -> None:
+    def __init__(self, reporter: TerminalReporter, out: IO[str]) -> None:
         self._reporter = reporter
         self._out = out
         self._interrupted: object = None
@@ -98,7 +99,7 @@ class Narrator:
         if path and (self._verdicts or self._session.used):
             _write_claims(self._config.rootpath / path, self._sorted(), self._landing)
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
         """The claims with verdicts and figures, the ledger where they differ, and the logs."""
         if self._config.get_verbosity() < 0:
             return
@@ -110,7 +111,7 @@ class Narrator:
                 terminalreporter.write_line(head, **marks)
                 terminalreporter.write_line("\n".join(figures))
             terminalreporter.write_line(tally(self._sorted()))
-        if self._landing and not all(verdict.as_expected for verdict in self._sorted()):
+        if self._landing and not self._is_well(self._landing):
             terminalreporter.write_sep("=", "how far the run came")
             terminalreporter.write_line(self._landing.story())
         if self._session.used:
@@ -121,6 +122,9 @@ class Narrator:
         known = self._verdicts.get(verdict.id)
         if known is None or known.as_expected:
             self._verdicts[verdict.id] = verdict
+
+    def _is_well(self, landing: Landing) -> bool:
+        return landing.landed and all(verdict.as_expected for verdict in self._verdicts.values())
 
     def _sorted(self) -> list[Verdict]:
         return sorted(self._verdicts.values(), key=lambda verdict: (len(verdict.id), verdict.id))

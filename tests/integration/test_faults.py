@@ -8,6 +8,7 @@ The faults of one stage alone are in that stage's tests: both routes to a guild 
 import pytest
 
 from pytest_sluice.declaration import Burst
+from pytest_sluice.events import read_events
 from pytest_sluice.flow.landing import Lander
 from pytest_sluice.flow.run import Run
 from pytest_sluice.waiting import Deadline, NotYet, wait_for
@@ -17,14 +18,23 @@ HOST = (("Host", "user1.comcast.com"),)
 
 
 @pytest.mark.api
-def test_a_burst_of_404_stops_the_landing_at_the_api(sluice_own_run: Run) -> None:
+def test_a_burst_of_404_stops_the_landing_at_the_api(module_run: Run) -> None:
     bursts = [Burst(10, "/join_a_guild", HOST), Burst(25, "/join_the_guild", HOST)]
-    landing = Lander(sluice_own_run).land(bursts)
+    landing = Lander(module_run).land(bursts)
     assert landing.stopped_at == "api"
     assert "25 x 404" in landing.reason
     assert landing.ledger.requests == 35
     assert landing.ledger.answers == {200: 10, 404: 25}
     assert landing.ledger.messages == {"join_guild": 10}
+
+
+@pytest.mark.stream
+def test_the_topic_is_there_before_the_job_starts(module_run: Run) -> None:
+    module_run.join("stream")
+    topic, stream = module_run.node("topic"), module_run.node("stream")
+    events = list(read_events(module_run.deployment.journal.path))
+    nodes = [(event["name"], event["state"]) for event in events if event["kind"] == "node"]
+    assert nodes.index((topic, "ready")) < nodes.index((stream, "starting"))
 
 
 @pytest.mark.stream
@@ -40,7 +50,7 @@ def test_a_query_that_dies_ends_the_job_with_its_error(sluice_own_run: Run) -> N
     assert landing.stopped_at == "stream"
     assert landing.ledger.answers == {200: 5}
     assert exit_code(run) == 1
-    log = "\n".join(stream.logs(200))
+    log = "\n".join(stream.logs(2000))
     assert "ParentNotDirectoryException" in log
     assert "StreamingQueryException" in log
     assert folder in log
@@ -55,14 +65,3 @@ def exit_code(run: Run) -> int:
         return code
 
     return wait_for("the job to end", probe, Deadline(30), log=run.stream.logs)
-
-
-@pytest.mark.kafka
-def test_the_topic_is_there_before_the_job_starts(sluice_own_run: Run) -> None:
-    run = sluice_own_run
-    assert run.names.topic not in run.kafka.topics()
-    run.graph.start([run.node("stream")])
-    run.join("topic")
-    assert run.names.topic in run.kafka.topics()
-    with pytest.raises(KeyError):  # the backend knows no such role yet
-        run.deployment.backend.exit_code(run.node("stream"))

@@ -276,6 +276,13 @@ def test_the_same_batch_again_replaces_its_rows_and_no_others(
     assert counts == {"purchases": 3, "guild_membership": 0, "rejected": 2}
 
 
+def test_each_message_is_parsed_once(
+    spark: SparkSession, capsys: pytest.CaptureFixture[str]
+) -> None:
+    classified(spark, event(1)).explain()
+    assert capsys.readouterr().out.count("parseJson(") == 1
+
+
 def test_a_batch_leaves_nothing_in_the_cache(spark: SparkSession, tmp_path: Path) -> None:
     write_stream.batch_writer(str(tmp_path))(classified(spark, event(1)), 0)
     assert spark.sparkContext._jsc.getPersistentRDDs().isEmpty()

@@ -36,6 +36,8 @@ def test_an_artifact_may_stand_in_several_folders() -> None:
 def test_the_directory_changes_with_the_section_and_with_nothing_else() -> None:
     one = parse(entry())["tool"].directory
     assert one == parse("# a comment\n" + entry())["tool"].directory
+    turned = "\n".join(reversed(entry().splitlines()[1:]))
+    assert one == parse(f"[[tool.artifacts]]\n{turned}")["tool"].directory
     assert one != parse(entry(size="4"))["tool"].directory
     assert one.startswith("tool-")
     assert len(one) == len("tool-") + 12

@@ -117,6 +117,13 @@ def test_what_was_never_set_up_names_the_command(bench: Bench) -> None:
     assert "make setup" in caught.value.remedy
 
 
+def test_a_directory_that_is_gone_is_not_set_up(bench: Bench) -> None:
+    bench.run()
+    bench.place.directory.rename(bench.place.root / "elsewhere")
+    with pytest.raises(NotProvisioned, match="is not set up"):
+        bench.place.check()
+
+
 def append_byte(path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"!")
 
@@ -242,6 +249,7 @@ def test_a_file_that_is_wrong_twice_is_a_named_error(bench: Bench, content: byte
     assert "org.example:part0:1" in caught.value.cause
     assert not bench.place.directory.exists()
     assert not {name for name in bench.leftovers if name.startswith("part0")}
+    assert bench.report.steps[-1].downloaded < 10_000, "an endless answer would fill the disk"
 
 
 class Full(io.BytesIO):

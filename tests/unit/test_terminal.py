@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.terminal import TerminalReporter
 
+from pytest_sluice import Pipeline, Topic
 from pytest_sluice.ledger import Landing, Ledger
 from pytest_sluice.session import Session
 from pytest_sluice.settings import resolve
@@ -160,7 +162,7 @@ class Screen:
 
     def __init__(self, config: pytest.Config) -> None:
         self.out = StringIO()
-        self.reporter = pytest.TerminalReporter(config, self.out)
+        self.reporter = TerminalReporter(config, self.out)
         self.lines = Lines(self.reporter, self.out)
 
     def text(self) -> list[str]:
@@ -214,25 +216,80 @@ def report(verdict: Verdict) -> pytest.TestReport:
     return pytest.TestReport("t", place, {}, "passed", None, "call", user_properties=properties)
 
 
-def test_the_claims_are_written_as_json_with_the_worst_verdict_of_each(
-    tmp_path: Path, pytestconfig: pytest.Config
-) -> None:
-    path = tmp_path / "build" / "claims.json"
-    settings = resolve({"sluice_claims": str(path)}.get, {}, lambda key: None)
-    narrator = Narrator(pytestconfig, Session(None, settings, tmp_path))
-    fails, holds = (Verdict.of_fact("12", "Nothing is left.", held, "") for held in (False, True))
-    for verdict in (fails, holds, BY_NAME):
-        narrator.pytest_runtest_logreport(report(verdict))
-    narrator.pytest_sessionfinish()
-    written = json.loads(path.read_text())
-    assert written == {"claims": [BY_NAME.as_json(), fails.as_json()], "landing": None}
+class Evening:
+    """A session that ends: its narrator hears of a landing and verdicts, and sums up."""
+
+    def __init__(self, config: pytest.Config, root: Path) -> None:
+        self.claims = root / "build" / "claims.json"
+        settings = resolve({"sluice_claims": str(self.claims)}.get, {}, lambda key: None)
+        self.session = Session(Pipeline(Topic("t")), settings, root)
+        self.narrator = Narrator(config, self.session)
+        self.narrator.pytest_collection_finish()
+        self.screen = Screen(config)
+
+    def end(self, landing: Landing | None, *verdicts: Verdict) -> str:
+        if landing:
+            self.session.journal.emit("landing", run=1, landing=landing.as_json())
+        for verdict in verdicts:
+            self.narrator.pytest_runtest_logreport(report(verdict))
+        self.narrator.pytest_sessionfinish()
+        self.narrator.pytest_terminal_summary(self.screen.reporter)
+        return self.screen.out.getvalue()
 
 
-def test_a_session_without_claims_does_not_overwrite_those_of_another(
-    tmp_path: Path, pytestconfig: pytest.Config
+@pytest.fixture
+def evening(
+    pytestconfig: pytest.Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Evening:
+    monkeypatch.setattr(pytestconfig.option, "verbose", 0)
+    return Evening(pytestconfig, tmp_path)
+
+
+HOLDS = Verdict.of_fact("12", "Nothing is left.", True, "nothing")
+FAILS = Verdict.of_fact("12", "Nothing is left.", False, "process 7")
+
+
+def test_the_summary_has_the_claims_in_their_order(evening: Evening) -> None:
+    text = evening.end(LANDING, HOLDS, BY_NAME)
+    assert text.index("ok    8") < text.index("blue 10") < text.index("ok   12")
+    assert "2 of 2 claims are as expected" in text
+    assert f"logs and events are in {evening.session.directory}" in text
+    assert "how far" not in text
+
+
+def test_the_summary_shows_how_far_the_run_came_where_a_claim_fails(evening: Evening) -> None:
+    assert LANDING.story() in evening.end(LANDING, BY_NAME, FAILS)
+
+
+def test_the_summary_shows_how_far_a_run_came_that_stopped(evening: Evening) -> None:
+    stopped = replace(LANDING, stopped_at="api", reason="25 x 404")
+    assert "run 2 stopped at api: 25 x 404" in evening.end(stopped)
+
+
+def test_nothing_is_told_with_q(
+    evening: Evening, pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "claims.json"
-    path.write_text("kept")
-    settings = resolve({"sluice_claims": str(path)}.get, {}, lambda key: None)
-    Narrator(pytestconfig, Session(None, settings, tmp_path)).pytest_sessionfinish()
-    assert path.read_text() == "kept"
+    monkeypatch.setattr(pytestconfig.option, "verbose", -1)
+    assert evening.end(LANDING, HOLDS) == ""
+
+
+def test_of_several_verdicts_on_a_claim_the_worst_counts(evening: Evening) -> None:
+    assert "0 of 1 claims are as expected" in evening.end(None, FAILS, HOLDS)
+
+
+def test_claims_and_landing_are_written_as_json(evening: Evening) -> None:
+    evening.end(LANDING, HOLDS, BY_NAME)
+    written = json.loads(evening.claims.read_text())
+    assert written == {
+        "claims": [BY_NAME.as_json(), HOLDS.as_json()],
+        "landing": LANDING.as_json(),
+    }
+
+
+def test_a_session_that_used_nothing_does_not_overwrite_the_claims_of_another(
+    evening: Evening,
+) -> None:
+    evening.claims.parent.mkdir()
+    evening.claims.write_text("kept")
+    evening.end(None)
+    assert evening.claims.read_text() == "kept"

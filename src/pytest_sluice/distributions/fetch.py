@@ -79,8 +79,6 @@ class Fetcher:
                     if sink.size > artifact.size:  # never let a wrong answer fill the disk
                         break
         except OSError as error:
-            if error.errno in NO_ROOM:
-                part.unlink(missing_ok=True)
             raise no_room(error, part) from error
 
 

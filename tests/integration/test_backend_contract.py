@@ -1,0 +1,251 @@
+"""The contract of backends: the same tests for processes, for an attached one, and for the fake."""
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pytest_sluice.backends.external import ExternalBackend
+from pytest_sluice.cluster import Cluster
+from pytest_sluice.contracts import Backend, Completed, Endpoint, Launch, Role
+from pytest_sluice.errors import ServiceNotReady, SluiceError, Unsupported
+from pytest_sluice.waiting import Deadline, NotYet, wait_for
+from tests.fakes import FakeBackend
+from tests.integration.roles import ask, process_backend, web
+
+SPEAK = Launch(
+    (
+        sys.executable,
+        "-c",
+        "import os, sys; sys.stdout.write(open('words').read() + os.environ['WHO']);"
+        " sys.stderr.write('aside'); sys.exit(3)",
+    ),
+    environment={"WHO": "world"},
+    files={"words": "hello "},
+)
+HANG = Launch((sys.executable, "-c", "import signal; print('begun', flush=True); signal.pause()"))
+SERVICE = "service"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A backend, and how to ask one of its roles for an answer."""
+
+    backend: Backend
+    ask: Callable[[str], str]
+
+    def started(self, name: str, *, stubborn: bool = False) -> str:
+        """Start a role of this name and wait until it answers; the name."""
+        self.backend.start(web(name, stubborn=stubborn))
+        self.answered(name)
+        return name
+
+    def answered(self, name: str) -> str:
+        """What the role answers, once it does."""
+        alive = lambda: self.backend.require_alive(name)  # noqa: E731
+        return wait_for(f"{name} to answer", lambda: self.ask(name), Deadline(30), alive=alive)
+
+
+def by_http(backend: Backend) -> Case:
+    """A case whose roles are asked over HTTP."""
+    return Case(backend, lambda name: ask(backend.endpoint(name, "http")))
+
+
+def fake_command(launch: Launch) -> Completed:
+    """What the fake answers to the two commands of this module."""
+    if launch == HANG:
+        raise SluiceError("python ran for 0.2 s without an end, and was killed", checked=["begun"])
+    assert launch == SPEAK
+    return Completed(3, b"hello world", b"aside")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A cluster of this module, for roles that are Python."""
+    cluster = Cluster.create()
+    try:
+        yield cluster
+    finally:
+        cluster.close()
+        cluster.await_end()
+
+
+@pytest.fixture(scope="module")
+def owner(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """The backend that owns the service to which the external one attaches."""
+    case = by_http(process_backend(cluster, tmp_path_factory.mktemp("owner")))
+    case.started(SERVICE)
+    return case
+
+
+@pytest.fixture(scope="module")
+def attached(owner: Case, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """An external backend that is attached to a service which it did not start."""
+    endpoint = owner.backend.endpoint(SERVICE, "http")
+    local = process_backend(cluster, tmp_path_factory.mktemp("attached"))
+    return by_http(ExternalBackend({f"{SERVICE}.http": endpoint}, local))
+
+
+@pytest.fixture(params=["process", "external", "fake"])
+def case(
+    request: pytest.FixtureRequest, cluster: Cluster, owner: Case, attached: Case, tmp_path: Path
+) -> Iterator[Case]:
+    """Each backend, with roles that it starts itself: on the external one a run's components."""
+    if request.param == "fake":
+        backend = FakeBackend(tmp_path, fake_command, stubborn=["stubborn"])
+        yield Case(backend, backend.answer)
+        return
+    case = attached
+    if request.param == "process":
+        case = by_http(process_backend(cluster, tmp_path / "logs"))
+    yield case
+    for row in cluster.ask("status")["roles"]:
+        if row["code"] is None and row["name"] != SERVICE:
+            owner.backend.kill(row["name"])
+
+
+class TestContract:
+    """What every backend does with a role that it starts."""
+
+    def test_a_started_role_runs_and_answers(self, case: Case) -> None:
+        name = case.started("one")
+        assert case.backend.exit_code(name) is None
+        case.backend.require_alive(name)
+        assert case.backend.logs(name)[-1].startswith("start ")
+
+    def test_a_role_that_runs_is_not_started_again(self, case: Case) -> None:
+        before = case.answered(case.started("twice"))
+        assert case.answered(case.started("twice")) == before
+        assert len([row for row in case.backend.leftovers() if "twice" in row]) == 1
+
+    def test_a_port_has_one_address(self, case: Case) -> None:
+        name = case.started("addressed")
+        first = case.backend.endpoint(name, "http")
+        assert isinstance(first, Endpoint)
+        assert case.backend.endpoint(name, "http", "host") == first
+        assert case.backend.endpoint(name, "other") != first
+
+    def test_a_port_has_an_address_from_inside(self, case: Case) -> None:
+        inside = case.backend.endpoint(case.started("inner"), "http", "inside")
+        assert inside.host
+        assert 0 < inside.port < 65536
+
+    def test_two_roles_have_two_addresses(self, case: Case) -> None:
+        names = [case.started("left"), case.started("right")]
+        assert len({case.backend.endpoint(name, "http") for name in names}) == 2
+
+    def test_a_role_that_nobody_knows_is_named(self, case: Case) -> None:
+        with pytest.raises(SluiceError, match="nobody"):
+            case.backend.endpoint("nobody", "http")
+        with pytest.raises(SluiceError, match="nobody"):
+            case.backend.exit_code("nobody")
+        assert case.backend.logs("nobody") == []
+
+    def test_a_command_has_a_code_and_two_streams(self, case: Case) -> None:
+        completed = case.backend.exec("one", SPEAK)
+        assert completed == Completed(3, b"hello world", b"aside")
+        assert completed.output == "hello worldaside"
+
+    def test_a_command_without_an_end_is_ended(self, case: Case) -> None:
+        before = list(case.backend.leftovers())
+        with pytest.raises(SluiceError, match=r"without an end, and was killed(.|\n)*begun"):
+            case.backend.exec("one", HANG, seconds=2)
+        assert list(case.backend.leftovers()) == before
+
+    def test_a_killed_role_is_dead_at_once(self, case: Case) -> None:
+        name = case.started("killed")
+        case.backend.kill(name)
+        assert case.backend.exit_code(name) == -9
+        with pytest.raises(NotYet):
+            case.ask(name)
+        assert not any(re.match(r"killed\b", row) for row in case.backend.leftovers())
+
+    def test_a_death_is_told_with_its_log(self, case: Case) -> None:
+        name = case.started("mourned")
+        case.backend.kill(name)
+        with pytest.raises(ServiceNotReady, match=r"mourned died with exit code -9") as death:
+            case.backend.require_alive(name)
+        assert any(fact.startswith("start ") for fact in death.value.checked)
+
+    def test_a_killed_role_starts_again_on_its_state(self, case: Case) -> None:
+        name = case.started("again")
+        number = int(case.answered(name).removeprefix("start "))
+        case.backend.kill(name)
+        case.started(name)
+        assert case.answered(name) == f"start {number + 1}"
+        assert case.backend.logs(name)[-2:] == [f"start {number}", f"start {number + 1}"]
+
+    def test_a_paused_role_lives_and_is_silent_until_it_is_resumed(self, case: Case) -> None:
+        name = case.started("paused")
+        case.backend.pause(name)
+        with pytest.raises(NotYet):
+            case.ask(name)
+        assert case.backend.exit_code(name) is None
+        case.backend.resume(name)
+        assert case.answered(name).startswith("start ")
+
+    def test_a_stopped_role_ends_in_good_order(self, case: Case) -> None:
+        name = case.started("stopped")
+        assert case.backend.stop(name) == 0
+        assert case.backend.exit_code(name) == 0
+
+    def test_a_role_that_will_not_stop_is_killed_after_its_grace(self, case: Case) -> None:
+        name = case.started("stubborn", stubborn=True)
+        assert case.backend.stop(name, grace=0.2) == -9
+
+    def test_a_paused_role_can_be_killed_and_stopped(self, case: Case) -> None:
+        for end in (case.backend.kill, lambda name: case.backend.stop(name, grace=0.2)):
+            name = case.started("frozen")
+            case.backend.pause(name)
+            end(name)
+            assert case.backend.exit_code(name) == -9
+
+    def test_leftovers_are_what_still_runs(self, case: Case) -> None:
+        name = case.started("leftover")
+        assert any(re.match(r"leftover\b", row) for row in case.backend.leftovers())
+        case.backend.stop(name)
+        assert not any(re.match(r"leftover\b", row) for row in case.backend.leftovers())
+
+    def test_scratch_is_a_folder_that_stays_the_same(self, case: Case) -> None:
+        folder = case.backend.scratch("notes")
+        assert folder.is_dir()
+        assert case.backend.scratch("notes") == folder
+        assert case.backend.scratch("others") != folder
+
+    def test_an_attached_service_has_the_given_address(self, owner: Case, attached: Case) -> None:
+        given = owner.backend.endpoint(SERVICE, "http")
+        assert attached.backend.endpoint(SERVICE, "http") == given
+        assert attached.backend.endpoint(SERVICE, "http", "inside") == given
+
+    def test_an_address_that_was_not_given_is_asked_for(self, attached: Case) -> None:
+        with pytest.raises(ServiceNotReady, match=r"--sluice-external=.*service\.other=HOST:PORT"):
+            attached.backend.endpoint(SERVICE, "other")
+
+    def test_an_attached_service_is_not_started(self, owner: Case, attached: Case) -> None:
+        before = owner.ask(SERVICE)
+        attached.backend.start(web(SERVICE))
+        assert attached.answered(SERVICE) == before
+        attached.backend.require_alive(SERVICE)
+        assert attached.backend.exit_code(SERVICE) is None
+        assert attached.backend.logs(SERVICE) == []
+
+    @pytest.mark.parametrize("act", ["kill", "pause", "resume", "stop"])
+    def test_an_attached_service_is_left_alone(
+        self, owner: Case, attached: Case, act: str
+    ) -> None:
+        before = owner.ask(SERVICE)
+        with pytest.raises(Unsupported, match=rf"cannot {act} service: it did not start it"):
+            getattr(attached.backend, act)(SERVICE)
+        assert attached.answered(SERVICE) == before
+        assert owner.backend.exit_code(SERVICE) is None
+
+    def test_backends_say_whether_they_are_attached(self, case: Case, attached: Case) -> None:
+        assert attached.backend.attached
+        assert case.backend.attached == (case.backend.name == "external")
+
+
+def test_the_roles_of_this_module_are_of_the_contracts_kind() -> None:
+    assert isinstance(web("any"), Role)

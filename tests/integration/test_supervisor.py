@@ -1,0 +1,225 @@
+"""Who owns the processes: whatever dies first, nothing of a cluster outlives it."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pytest_sluice.backends.process import ProcessBackend
+from pytest_sluice.cluster import Cluster, clusters, sweep
+from pytest_sluice.contracts import Launch, Role
+from pytest_sluice.errors import ClusterLost
+from pytest_sluice.waiting import Deadline, NotYet, wait_for
+from tests.integration.roles import PORT, ask, process_backend, web
+
+SECONDS = 10
+
+HOLDER = """
+import signal, sys
+from pathlib import Path
+from pytest_sluice.cluster import Cluster
+from tests.integration.roles import process_backend, web
+
+cluster = Cluster.create()
+process_backend(cluster, Path(sys.argv[1])).start(web("held"))
+print(cluster.directory, flush=True)
+signal.pause()
+"""
+# A role that leaves a process behind in a session of its own, and ends.
+PARENT = """
+import pathlib, subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"],
+                         start_new_session=True)
+pathlib.Path(sys.argv[1]).write_text(str(child.pid))
+"""
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    """A cluster; whatever a test did to it, nothing of it stays."""
+    cluster = Cluster.create()
+    try:
+        yield cluster
+    finally:
+        cluster.close()
+        wait_for("the end of the cluster", lambda: ended(cluster.directory), Deadline(SECONDS))
+
+
+def ended(directory: Path) -> None:
+    """The directory of a cluster is gone, or swept because its supervisor was killed."""
+    sweep()
+    if directory.exists():
+        raise NotYet(f"{directory} is still there")
+
+
+@pytest.fixture
+def backend(cluster: Cluster, tmp_path: Path) -> ProcessBackend:
+    """The process backend on that cluster."""
+    return process_backend(cluster, tmp_path / "logs")
+
+
+def running(backend: ProcessBackend, name: str) -> int:
+    """Start a role and wait for its answer; its pid."""
+    backend.start(web(name))
+    wait_for(name, lambda: ask(backend.endpoint(name, "http")), Deadline(SECONDS))
+    return pid_of(backend.cluster, name)
+
+
+def pid_of(cluster: Cluster, name: str) -> int:
+    """The pid of a role."""
+    return int(cluster.ask("poll", name=name)["pid"])
+
+
+def orphan(backend: ProcessBackend, tmp_path: Path) -> int:
+    """The pid of a process that left the group of its role, whose parent has ended."""
+    note = tmp_path / "pid"
+    role = Role("parent", lambda _site: Launch((sys.executable, "-c", PARENT, str(note))))
+    backend.start(role)
+    backend.cluster.ask("wait", name="parent", seconds=SECONDS)
+    return int(note.read_text())
+
+
+def supervisor_of(pid: int) -> int:
+    """The pid of the supervisor that started a role."""
+    return psutil.Process(pid).ppid()
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that is dead and not yet reaped does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def await_death(*pids: int) -> None:
+    """Wait until none of the processes is alive, at most ten seconds."""
+
+    def probe() -> None:
+        if alive := [pid for pid in pids if is_alive(pid)]:
+            raise NotYet(f"{alive} live")
+
+    wait_for("all processes to die", probe, Deadline(SECONDS))
+
+
+def await_removal(directory: Path) -> None:
+    """Wait until a supervisor has removed its directory, at most ten seconds."""
+
+    def probe() -> None:
+        if directory.exists():
+            raise NotYet(f"{directory} is still there")
+
+    wait_for("the directory to go", probe, Deadline(SECONDS))
+
+
+def test_the_last_lease_closed_ends_everything(cluster: Cluster, backend: ProcessBackend) -> None:
+    pids = [running(backend, "first"), running(backend, "second")]
+    supervisor = supervisor_of(pids[0])
+    second = Cluster.attach(cluster.directory)
+    cluster.close()
+    assert second.ask("status")["leases"] == 2  # this one, and the connection that asks
+    assert all(map(is_alive, pids))
+    second.close()
+    await_death(*pids, supervisor)
+    await_removal(cluster.directory)
+
+
+def test_a_role_that_is_paused_dies_as_well(cluster: Cluster, backend: ProcessBackend) -> None:
+    pid = running(backend, "frozen")
+    backend.pause("frozen")
+    cluster.close()
+    await_death(pid)
+    await_removal(cluster.directory)
+
+
+def test_a_process_that_left_its_group_dies_as_well(
+    cluster: Cluster, backend: ProcessBackend, tmp_path: Path
+) -> None:
+    lost = orphan(backend, tmp_path)
+    assert is_alive(lost)
+    assert supervisor_of(lost) == supervisor_of(running(backend, "sibling"))
+    cluster.close()
+    await_death(lost)
+    await_removal(cluster.directory)
+
+
+def test_a_holder_that_is_killed_takes_everything_along(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", HOLDER, str(tmp_path)]
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), *sys.path])}
+    with subprocess.Popen(words, stdout=subprocess.PIPE, env=environment, text=True) as holder:
+        assert holder.stdout is not None
+        directory = Path(holder.stdout.readline().strip())
+        assert directory in clusters()
+        watcher = Cluster.attach(directory)
+        pid = pid_of(watcher, "held")
+        supervisor = supervisor_of(pid)
+        watcher.close()
+        assert is_alive(pid)
+        holder.kill()
+    await_death(pid, supervisor)
+    await_removal(directory)
+
+
+def test_a_supervisor_that_is_killed_takes_its_roles_along(
+    cluster: Cluster, backend: ProcessBackend
+) -> None:
+    pid = running(backend, "role")
+    os.kill(supervisor_of(pid), signal.SIGKILL)
+    await_death(pid)
+    with pytest.raises(ClusterLost, match="no supervisor answers"):
+        cluster.ask("status")
+
+
+def test_what_a_killed_supervisor_left_is_swept(
+    cluster: Cluster, backend: ProcessBackend, tmp_path: Path
+) -> None:
+    other = Cluster.create()
+    try:
+        lost, pid = orphan(backend, tmp_path), running(backend, "role")
+        os.kill(supervisor_of(pid), signal.SIGKILL)
+        await_death(pid)
+        assert is_alive(lost)
+        assert cluster.directory.exists()
+        swept = sweep()
+        assert f"{cluster.directory.name}: 1 processes killed, directory removed" in swept
+        await_death(lost)
+        assert not cluster.directory.exists()
+        assert other.ask("status")["roles"] == []  # a living cluster is left alone
+        assert other.directory in clusters()
+    finally:
+        other.close()
+        other.await_end()
+
+
+def test_a_supervisor_that_is_asked_to_end_buries_everything(
+    cluster: Cluster, backend: ProcessBackend
+) -> None:
+    pid = running(backend, "role")
+    supervisor = supervisor_of(pid)
+    os.kill(supervisor, signal.SIGTERM)
+    await_death(pid, supervisor)
+    await_removal(cluster.directory)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a whole loopback network")
+def test_two_clusters_live_on_the_same_ports(
+    cluster: Cluster, backend: ProcessBackend, tmp_path: Path
+) -> None:
+    other = Cluster.create()
+    try:
+        backends = (backend, process_backend(other, tmp_path / "other"))
+        pids = {running(each, "web") for each in backends}
+        endpoints = {each.endpoint("web", "http") for each in backends}
+        assert len(pids) == len({endpoint.host for endpoint in endpoints}) == 2
+        assert {endpoint.port for endpoint in endpoints} == {PORT}
+        assert cluster.directory != other.directory
+    finally:
+        other.close()
+        other.await_end()
+    assert ask(backend.endpoint("web", "http")) == "start 1"
