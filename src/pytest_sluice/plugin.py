@@ -53,6 +53,11 @@ def pytest_configure(config: pytest.Config) -> None:
             f"{stage}: stage {stage} of the pipeline: {STAGE_HELP[stage]} (set by the deepest "
             "sluice fixture that a test asks for)",
         )
+    for function in ("read_text", "open_text"):
+        # kafka-python 3.0 reads its schemas so; a project with filterwarnings = error may use it.
+        config.addinivalue_line(
+            "filterwarnings", f"ignore:{function} is deprecated:DeprecationWarning"
+        )
     try:
         settings = resolve(config.getoption, os.environ, config.getini)
         pipeline = config.hook.pytest_sluice_pipeline(config=config)

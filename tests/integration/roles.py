@@ -21,6 +21,7 @@ number = int(starts.read_text()) + 1 if starts.exists() else 1
 starts.write_text(str(number))
 
 class Handler(http.server.BaseHTTPRequestHandler):
+    log_message = lambda *_: None
     def do_GET(self):
         self.send_response(200)
         self.end_headers()

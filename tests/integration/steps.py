@@ -4,6 +4,7 @@ import http.client
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -81,8 +82,13 @@ def await_commit(run: Run, seconds: float = 60) -> offsets.Committed:
             raise NotYet(f"lag {offsets.lag(ends, done)}")
         return done
 
-    alive = lambda: run.deployment.backend.require_alive(stream.role)  # noqa: E731
-    return wait_for("the job to commit", probe, Deadline(seconds), alive=alive, log=stream.logs)
+    return wait_for(
+        "the job to commit",
+        probe,
+        Deadline(seconds),
+        alive=partial(run.deployment.backend.require_alive, stream.role),
+        log=stream.logs,
+    )
 
 
 def rows(run: Run, table: str) -> list[dict[str, Any]]:

@@ -4,13 +4,14 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from pytest_sluice.backends.external import ExternalBackend
 from pytest_sluice.cluster import Cluster
-from pytest_sluice.contracts import Backend, Completed, Endpoint, Launch, Role
+from pytest_sluice.contracts import Backend, Completed, Endpoint, Launch
 from pytest_sluice.errors import ServiceNotReady, SluiceError, Unsupported
 from pytest_sluice.waiting import Deadline, NotYet, wait_for
 from tests.fakes import FakeBackend
@@ -26,7 +27,7 @@ SPEAK = Launch(
     environment={"WHO": "world"},
     files={"words": "hello "},
 )
-HANG = Launch((sys.executable, "-c", "import signal; print('begun', flush=True); signal.pause()"))
+HANG = Launch((sys.executable, "-c", "import signal; signal.pause()"))
 SERVICE = "service"
 
 
@@ -45,8 +46,12 @@ class Case:
 
     def answered(self, name: str) -> str:
         """What the role answers, once it does."""
-        alive = lambda: self.backend.require_alive(name)  # noqa: E731
-        return wait_for(f"{name} to answer", lambda: self.ask(name), Deadline(30), alive=alive)
+        return wait_for(
+            f"{name} to answer",
+            partial(self.ask, name),
+            Deadline(30),
+            alive=partial(self.backend.require_alive, name),
+        )
 
 
 def by_http(backend: Backend) -> Case:
@@ -57,7 +62,7 @@ def by_http(backend: Backend) -> Case:
 def fake_command(launch: Launch) -> Completed:
     """What the fake answers to the two commands of this module."""
     if launch == HANG:
-        raise SluiceError("python ran for 0.2 s without an end, and was killed", checked=["begun"])
+        raise SluiceError("python ran for 0.5 s without an end, and was killed")
     assert launch == SPEAK
     return Completed(3, b"hello world", b"aside")
 
@@ -151,8 +156,8 @@ class TestContract:
 
     def test_a_command_without_an_end_is_ended(self, case: Case) -> None:
         before = list(case.backend.leftovers())
-        with pytest.raises(SluiceError, match=r"without an end, and was killed(.|\n)*begun"):
-            case.backend.exec("one", HANG, seconds=2)
+        with pytest.raises(SluiceError, match="without an end, and was killed"):
+            case.backend.exec("one", HANG, seconds=0.5)
         assert list(case.backend.leftovers()) == before
 
     def test_a_killed_role_is_dead_at_once(self, case: Case) -> None:
@@ -233,9 +238,7 @@ class TestContract:
         assert attached.backend.logs(SERVICE) == []
 
     @pytest.mark.parametrize("act", ["kill", "pause", "resume", "stop"])
-    def test_an_attached_service_is_left_alone(
-        self, owner: Case, attached: Case, act: str
-    ) -> None:
+    def test_an_attached_service_is_left_alone(self, owner: Case, attached: Case, act: str) -> None:
         before = owner.ask(SERVICE)
         with pytest.raises(Unsupported, match=rf"cannot {act} service: it did not start it"):
             getattr(attached.backend, act)(SERVICE)
@@ -245,7 +248,3 @@ class TestContract:
     def test_backends_say_whether_they_are_attached(self, case: Case, attached: Case) -> None:
         assert attached.backend.attached
         assert case.backend.attached == (case.backend.name == "external")
-
-
-def test_the_roles_of_this_module_are_of_the_contracts_kind() -> None:
-    assert isinstance(web("any"), Role)

@@ -30,8 +30,7 @@ def test_the_columns_stand_in_the_reports_order(streamed_run: Run, table: str) -
     await_commit(streamed_run)
     folder = streamed_run.path(streamed_run.table(table))
     columns = {
-        tuple(streamed_run.hdfs.columns(f"{folder}/{file}"))
-        for file in files(streamed_run, table)
+        tuple(streamed_run.hdfs.columns(f"{folder}/{file}")) for file in files(streamed_run, table)
     }
     assert columns == {tuple(COLUMNS[table])}
 

@@ -96,10 +96,12 @@ def test_a_query_under_the_other_mapping_has_no_rows(
 
 
 def test_the_session_property_switches_a_catalog_to_the_other_mapping(run: Run) -> None:
-    listed = dict(
+    listed: dict[str, str] = dict(
         row[:2] for row in run.presto.query("show session like '%use_column_names'").rows
     )
-    assert {name: listed[f"{name}.parquet_use_column_names"] for name in ("hive", "hive_by_name")} == {
+    assert {
+        name: listed[f"{name}.parquet_use_column_names"] for name in ("hive", "hive_by_name")
+    } == {
         "hive": "false",
         "hive_by_name": "true",
     }

@@ -16,6 +16,9 @@ from pytest_sluice.services.jvm import TEMPORARY
 # would make a run differ from machine to machine.
 INHERITED = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "USER")
 
+# Of the process, not of a backend: two backends of one cluster must not share a command's files.
+COMMANDS = itertools.count(1)
+
 
 class ProcessBackend:
     """Roles as processes of one :class:`Cluster`; their logs go to ``logs``.
@@ -35,7 +38,6 @@ class ProcessBackend:
         self.log_directory = logs
         self.templates = templates
         self._roles = {role.name: role for role in roles}
-        self._commands = itertools.count(1)
         logs.mkdir(parents=True, exist_ok=True)
 
     def start(self, role: Role) -> None:
@@ -60,7 +62,7 @@ class ProcessBackend:
 
     def exec(self, role: str, launch: Launch, *, seconds: float = 60) -> Completed:
         """Run a command as a process of the cluster; its output goes to a file of its own."""
-        name = f"{role}-command-{os.getpid()}-{next(self._commands)}"
+        name = f"{role}-command-{os.getpid()}-{next(COMMANDS)}"
         directory = launch.directory or self.scratch(name)
         directory.mkdir(parents=True, exist_ok=True)
         out, err = directory / f"{name}.out", directory / f"{name}.err"

@@ -1,5 +1,6 @@
 """Kafka in KRaft mode: one broker that is its own controller."""
 
+import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -101,12 +102,18 @@ class Kafka:
         from kafka.errors import KafkaError
 
         try:
+            # First, because the client leaks the sockets of a bootstrap that was refused.
+            socket.create_connection(self._first_address(), timeout=5).close()
             with self._admin() as admin:
                 brokers = admin.describe_cluster()["brokers"]
         except (KafkaError, OSError) as error:
             raise NotYet(f"{type(error).__name__}: {error}") from error
         if not brokers:
             raise NotYet("a metadata reply without a broker")
+
+    def _first_address(self) -> tuple[str, int]:
+        host, _, port = self.bootstrap_servers.split(",")[0].rpartition(":")
+        return host, int(port)
 
     def create_topic(self, name: str, partitions: int = 1, replication_factor: int = 1) -> None:
         """Create a topic, or do nothing where it exists."""
