@@ -20,9 +20,9 @@ from pytest_sluice.services.hive import Hive
 from pytest_sluice.services.kafka import Kafka
 from pytest_sluice.session import Session
 from pytest_sluice.sql import Presto, QueryFailed, Result
+from pytest_sluice.verdicts import PROPERTY
 
 SESSION = pytest.StashKey[Session]()
-VERDICT = "sluice_verdict"
 
 STAGE_OF: dict[str, Stage] = {
     "sluice_api": "api",
@@ -165,7 +165,7 @@ def sluice_check(
 
     def check(claim: Claim) -> Verdict:
         verdict = judge(claim, answer(claim.sql, "position"), answer(claim.sql, "name"))
-        request.node.user_properties.append((VERDICT, verdict.as_json()))
+        request.node.user_properties.append((PROPERTY, verdict.as_json()))
         return verdict
 
     return check
@@ -176,7 +176,7 @@ def sluice_record(request: pytest.FixtureRequest) -> Callable[[Verdict], Verdict
     """Record a verdict on a statement that is no query, for the summary."""
 
     def record(verdict: Verdict) -> Verdict:
-        request.node.user_properties.append((VERDICT, verdict.as_json()))
+        request.node.user_properties.append((PROPERTY, verdict.as_json()))
         return verdict
 
     return record

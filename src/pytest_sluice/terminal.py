@@ -14,11 +14,10 @@ import pytest
 from _pytest.terminal import TerminalReporter
 
 from pytest_sluice.events import Event
-from pytest_sluice.fixtures import VERDICT
 from pytest_sluice.ledger import Landing
 from pytest_sluice.session import Session
 from pytest_sluice.telling import entry, sentence, tally
-from pytest_sluice.verdicts import Verdict
+from pytest_sluice.verdicts import PROPERTY, Verdict
 
 
 class Lines:
@@ -87,7 +86,7 @@ class Narrator:
         if self._lines and (report.when == "call" or not report.passed):
             self._lines.resume()
         for name, value in report.user_properties:
-            if name == VERDICT:
+            if name == PROPERTY:
                 self._judge(Verdict.from_json(cast("dict[str, Any]", value)))
 
     def pytest_sessionfinish(self) -> None:

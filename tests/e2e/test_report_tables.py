@@ -2,7 +2,10 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from pytest_sluice.claims import Claim, Verdict
+from pytest_sluice.services.hdfs import Hdfs
 
 Check = Callable[[Claim], Verdict]
 
@@ -63,3 +66,17 @@ def test_claim_4_guild_membership_has_the_same_columns_without_amount(sluice_che
     )
     verdict = sluice_check(claim)
     assert verdict.as_expected, verdict.text()
+
+
+@pytest.mark.hdfs
+def test_the_files_have_more_columns_in_another_order(
+    sluice_hdfs: Hdfs, sluice_landing: object
+) -> None:
+    of_a_join = ("raw_event", "timestamp", "Accept", "Host", "User-Agent", "event_type")
+    of_a_purchase = (*of_a_join, "amount", "description")
+    for folder, columns in {
+        "/tmp/purchases": of_a_purchase,
+        "/tmp/guild_membership": of_a_join,
+    }.items():
+        files = sluice_hdfs.data_files(folder)
+        assert {tuple(sluice_hdfs.columns(file)) for file in files} == {columns}
