@@ -49,8 +49,14 @@ class Cluster:
 
     @classmethod
     def attach(cls, directory: Path) -> "Cluster":
-        """Hold another lease on the supervisor of ``directory``."""
-        return cls(directory, _connect(directory))
+        """Hold another lease on the supervisor of ``directory``; it counts when this returns."""
+        cluster = cls(directory, _connect(directory))
+        try:
+            cluster.ask("status")  # answered in turn, so after the lease was counted
+        except SluiceError:
+            cluster.close()
+            raise
+        return cluster
 
     def close(self) -> None:
         """Give the lease back."""

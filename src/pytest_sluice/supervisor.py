@@ -113,6 +113,8 @@ class Supervisor:
 
     async def answer(self, line: bytes) -> Answer:
         """Do what a request asks; an error becomes an answer, never the supervisor's end."""
+        if self.done.is_set():
+            return {"error": "the cluster is being brought down"}
         try:
             request = json.loads(line)
             return await self.operations[request.pop("op")](request)

@@ -22,7 +22,9 @@ from pytest_sluice.supervisor import MARK
 from pytest_sluice.waiting import Deadline, NotYet, WaitTimeout, wait_for
 
 CHILD = Path(__file__).with_name("child_session.py")
-SECONDS_TO_COME_DOWN = 10
+# An ordinary end has already waited for the cluster; who is killed cannot.
+SECONDS_AFTER_END = 1
+SECONDS_AFTER_SIGKILL = 10
 
 Address = tuple[str, int]
 
@@ -33,8 +35,8 @@ def test_claim_12_nothing_is_left_of_the_cluster(
 ) -> None:
     root = pytestconfig.rootpath
     left = {
-        "after its end": left_over(root, tmp_path / "ended", let_end),
-        "after SIGKILL": left_over(root, tmp_path / "killed", kill),
+        "after its end": left_over(root, tmp_path / "ended", let_end, SECONDS_AFTER_END),
+        "after SIGKILL": left_over(root, tmp_path / "killed", kill, SECONDS_AFTER_SIGKILL),
     }
     statement = "The cluster comes down, and nothing is left of it."
     measured = "; ".join(f"{when}: {', '.join(what) or 'nothing'}" for when, what in left.items())
@@ -54,8 +56,10 @@ def kill(session: "ChildSession") -> None:
     assert session.process.wait(timeout=60) == -signal.SIGKILL
 
 
-def left_over(root: Path, folder: Path, end: Callable[["ChildSession"], None]) -> list[str]:
-    """What is left of a cluster, some seconds after its session was ended."""
+def left_over(
+    root: Path, folder: Path, end: Callable[["ChildSession"], None], seconds: float
+) -> list[str]:
+    """What is left of a cluster, so many seconds after its session was ended."""
     with child_session(root, folder) as session:
         session.await_word()
         processes, ports = session.processes(), session.ports()
@@ -70,7 +74,7 @@ def left_over(root: Path, folder: Path, end: Callable[["ChildSession"], None]) -
                 raise NotYet(", ".join(left))
 
         with suppress(WaitTimeout):
-            wait_for("the cluster to be gone", gone, Deadline(SECONDS_TO_COME_DOWN))
+            wait_for("the cluster to be gone", gone, Deadline(seconds))
         return session.left_of(processes, ports)
 
 

