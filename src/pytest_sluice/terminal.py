@@ -114,13 +114,17 @@ class Narrator:
             terminalreporter.write_sep("=", "how far the run came")
             terminalreporter.write_line(self._landing.story())
         if self._session.used:
-            terminalreporter.write_line(f"sluice: logs and events are in {self._session.directory}")
+            terminalreporter.write_line(f"sluice: logs and events are in {self._place()}")
 
     def _judge(self, verdict: Verdict) -> None:
         """Keep a verdict; of several on one claim, the one that is not as expected."""
         known = self._verdicts.get(verdict.id)
         if known is None or known.as_expected:
             self._verdicts[verdict.id] = verdict
+
+    def _place(self) -> Path:
+        directory, root = self._session.directory, self._config.rootpath
+        return directory.relative_to(root) if directory.is_relative_to(root) else directory
 
     def _is_well(self, landing: Landing) -> bool:
         return landing.landed and all(verdict.as_expected for verdict in self._verdicts.values())

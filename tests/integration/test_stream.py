@@ -61,7 +61,7 @@ def test_known_events_that_no_table_keeps_are_not_rejected(streamed_run: Run) ->
 
 def test_a_row_is_its_event(streamed_run: Run) -> None:
     await_commit(streamed_run)
-    row = next(r for r in rows(streamed_run, "purchases") if '"e1"' in r["raw_event"])
+    (row,) = [row for row in rows(streamed_run, "purchases") if '"e1"' in row["raw_event"]]
     sent = SENT[1].decode()
     fields = ("Accept", "Host", "User-Agent", "event_type", "amount", "description")
     assert row["raw_event"] == sent
