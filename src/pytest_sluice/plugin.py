@@ -15,6 +15,9 @@ from pytest_sluice.ledger import Landing
 from pytest_sluice.session import Session
 from pytest_sluice.settings import SETTINGS, resolve
 
+# The stories that were told in full.
+TOLD = pytest.StashKey[set[str]]()
+
 STAGE_HELP = {
     "api": "the HTTP API alone: answers, statuses, headers",
     "kafka": "what the topic holds",
@@ -113,6 +116,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def _fail(item: pytest.Function, stage: str, story: str) -> None:
     item.user_properties.append(("sluice_stage", stage))
+    told = item.config.stash.setdefault(TOLD, set())
+    if story in told:  # one landing fails many tests
+        story = f"{story.splitlines()[0]}\n(told in full by the first test that it failed)"
+    told.add(story)
     pytest.fail(f"stage {stage}: {story}", pytrace=False)
 
 

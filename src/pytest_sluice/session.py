@@ -29,6 +29,14 @@ from pytest_sluice.settings import Settings
 KEPT_SESSIONS = 3
 
 
+def _runs(directory: Path) -> bool:
+    """Whether the session whose folder this is, named by its process, is still there."""
+    import psutil
+
+    pid = directory.name.rpartition("-")[2]
+    return pid.isdecimal() and psutil.pid_exists(int(pid))
+
+
 class Session:
     """What the fixtures of one pytest session share."""
 
@@ -77,8 +85,8 @@ class Session:
         parent: Path = self._root / self.settings["directory"]
         directory = parent / f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
         directory.mkdir(parents=True)
-        old = sorted(path for path in parent.iterdir() if path.is_dir())[:-KEPT_SESSIONS]
-        for path in old:
+        ended = sorted(path for path in parent.iterdir() if path.is_dir() and not _runs(path))
+        for path in ended[:-KEPT_SESSIONS]:
             shutil.rmtree(path, ignore_errors=True)
         return directory
 

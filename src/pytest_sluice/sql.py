@@ -86,11 +86,11 @@ class Presto:
                 raise failure from error
             raise
 
-    def visible_files(self, table: str) -> frozenset[str]:
-        """The files of a table, as URLs, out of which Presto reads at least one row now."""
+    def visible_files(self, table: str) -> dict[str, int]:
+        """How many rows Presto reads now out of each file of a table that has any, by URL."""
         name = ".".join(f'"{part}"' for part in table.split("."))
-        result = self.query(f'select distinct "$path" from {name}', mapping="name")
-        return frozenset(path for (path,) in result.rows)
+        sql = f'select "$path", count(*) from {name} group by 1'
+        return dict(self.query(sql, mapping="name").rows)
 
 
 def multiset(rows: Iterable[Row]) -> Counter[Row]:

@@ -17,7 +17,8 @@ for argument do
   shift
   [ "$argument" = --add-modules=jdk.incubator.vector ] || set -- "$@" "$argument"
 done
-exec {java} -Djava.io.tmpdir={temporary} -XX:-UsePerfData -XX:TieredStopAtLevel=1 -XX:+UseSerialGC "$@"
+exec {java} -Djava.io.tmpdir={temporary} -XX:-UsePerfData \\
+  -XX:TieredStopAtLevel=1 -XX:+UseSerialGC "$@"
 """
 
 

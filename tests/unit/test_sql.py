@@ -136,18 +136,18 @@ def test_an_error_of_our_own_stays_what_it_is(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     ("table", "sql"),
     [
-        ("doors", 'select distinct "$path" from "doors"'),
-        ("games.doors", 'select distinct "$path" from "games"."doors"'),
+        ("doors", 'select "$path", count(*) from "doors" group by 1'),
+        ("games.doors", 'select "$path", count(*) from "games"."doors" group by 1'),
     ],
 )
 def test_visible_files_are_the_paths_that_presto_reads_by_name(
     monkeypatch: pytest.MonkeyPatch, table: str, sql: str
 ) -> None:
-    columns = [{"name": "$path", "type": "varchar"}]
+    columns = [{"name": "$path", "type": "varchar"}, {"name": "_col1", "type": "bigint"}]
     first = answer(200, nextUri="http://127.0.0.1:8080/next")
-    rows = [["hdfs://h/a.parquet"], ["hdfs://h/b.parquet"]]
+    rows = [["hdfs://h/a.parquet", 3], ["hdfs://h/b.parquet", 1]]
     network = replay(monkeypatch, first + answer(200, columns=columns, data=rows))
-    assert PRESTO.visible_files(table) == {"hdfs://h/a.parquet", "hdfs://h/b.parquet"}
+    assert PRESTO.visible_files(table) == {"hdfs://h/a.parquet": 3, "hdfs://h/b.parquet": 1}
     assert network.sent[0].body == sql.encode()
     assert network.sent[0].headers["X-Presto-Catalog"] == "hive_by_name"
 

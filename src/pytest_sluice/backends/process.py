@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import shutil
 import signal
 from collections.abc import Sequence
@@ -126,7 +127,7 @@ class ProcessBackend:
         if code is not None:
             raise ServiceNotReady(
                 f"{role} died with exit code {code}",
-                checked=[*self.logs(role)],
+                checked=[*_causes(self.logs(role, 2000)), *self.logs(role)],
                 remedy=f"its whole log is {self.log_path(role)}",
             )
 
@@ -199,6 +200,16 @@ class ProcessBackend:
             raise SluiceError(
                 f"no role {role!r}", checked=[f"known are {', '.join(sorted(self._roles))}"]
             ) from None
+
+
+# An exception's own line: what it is about stands above its trace, far from the end of a log.
+_EXCEPTION = re.compile(r"^(Caused by: |Exception in |[\w.]+(Error|Exception): )")
+
+
+def _causes(lines: Sequence[str]) -> list[str]:
+    """The distinct lines that name an exception, the last few of them, cut to a readable length."""
+    found = dict.fromkeys(line[:300] for line in lines if _EXCEPTION.match(line))
+    return list(found)[-4:]
 
 
 def _role_and_port(peer: str) -> tuple[str, str]:

@@ -10,13 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from pytest_sluice import offsets
-from pytest_sluice.answers import Answers, TrafficError
+from pytest_sluice.answers import Answers
 from pytest_sluice.declaration import Burst, Query, Stage, Table
 from pytest_sluice.errors import SluiceError
 from pytest_sluice.flow.handles import RunApi, RunStream
 from pytest_sluice.flow.run import ComponentFailed, Run
 from pytest_sluice.ledger import Landing, Ledger, count_kinds
-from pytest_sluice.sql import QueryFailed
 from pytest_sluice.waiting import Deadline, NotYet, wait_for
 
 Ends = Mapping[int, int]
@@ -35,6 +34,14 @@ class _Stopped(Exception):
         self.reason = reason
 
 
+def _told(answers: Mapping[int, int]) -> str:
+    return ", ".join(f"{number} x {status}" for status, number in sorted(answers.items()))
+
+
+def _sums(rows: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    return {table: sum(by_file.values()) for table, by_file in rows.items()}
+
+
 class Lander:
     """Brings one run to its landing; what it counted so far is the landing, wherever it stops."""
 
@@ -44,9 +51,9 @@ class Lander:
         self.answers: Counter[int] = Counter()
         self.ends: dict[str, Ends] = {}
         self.committed: dict[str, Mapping[str, Mapping[int, int]]] = {}
-        self.rows: Counter[str] = Counter()
-        self.visible: Counter[str] = Counter()
-        self.files: dict[str, frozenset[str]] = {}
+        # Rows by file, of each table.
+        self.rows: dict[str, dict[str, int]] = {}
+        self.visible: dict[str, dict[str, int]] = {}
 
     def land(self, traffic: Sequence[Burst]) -> Landing:
         """Send the traffic and follow it down; a hop that stops it is told by the landing."""
@@ -81,6 +88,9 @@ class Lander:
         answers = self._answers(api.burst, burst)
         self.answers.update(answers)
         ends = self.run.topic.end_offsets()
+        if answers and min(answers) >= 500:
+            # Nothing is stored: each further request would only wait for its time-out.
+            raise _Stopped("api", f"GET {burst.path}: every answer is {_told(answers)}")
         self._emit(
             "burst", path=burst.path, host=burst.host, answers=answers, begin=begin, end=ends
         )
@@ -89,14 +99,13 @@ class Lander:
     def _answers(self, send: Callable[[Burst], Answers], burst: Burst) -> Mapping[int, int]:
         try:
             return send(burst).by_status
-        except TrafficError as error:
+        except SluiceError as error:  # ab's own, or it ran for too long
             raise _Stopped("api", f"GET {burst.path}: {error}") from error
 
     def _judge_answers(self) -> None:
         refused = {status: n for status, n in self.answers.items() if not 200 <= status < 300}
         if refused:
-            told = ", ".join(f"{n} x {status}" for status, n in sorted(refused.items()))
-            raise _Stopped("api", f"of {self.requests} requests {told}")
+            raise _Stopped("api", f"of {self.requests} answers {_told(refused)}")
 
     def _commit(self) -> None:
         stream = self.run.stream
@@ -142,31 +151,31 @@ class Lander:
     def _count_committed(self, stream: RunStream) -> None:
         for query in stream.queries:
             for table in query.tables:
-                files = self.run.hdfs.data_files(self.run.path(table))
-                self.rows[table.name] = sum(map(self.run.hdfs.rows, files))
+                self.rows[table.name] = self._rows_by_file(table)
+
+    def _rows_by_file(self, table: Table) -> dict[str, int]:
+        """The rows of every file of a table that has any, by URL, as its footer says."""
+        hdfs = self.run.hdfs
+        rows = {hdfs.url + file: hdfs.rows(file) for file in hdfs.data_files(self.run.path(table))}
+        return {url: number for url, number in rows.items() if number}
 
     def _see(self) -> None:
         for table in self.run.pipeline.tables:
             self._await_visible(table)
 
     def _await_visible(self, table: Table) -> None:
-        hdfs = self.run.hdfs
-        wanted = frozenset(
-            hdfs.url + file for file in hdfs.data_files(self.run.path(table)) if hdfs.rows(file)
-        )
+        wanted = self.rows[table.name].keys()
 
-        def probe() -> frozenset[str]:
+        def probe() -> dict[str, int]:
             seen = self.run.presto.visible_files(self.run.qualified(table))
-            if missing := wanted - seen:
+            if missing := wanted - seen.keys():
                 raise NotYet(f"{len(missing)} of {len(wanted)} files are not visible")
             return seen
 
         try:
             deadline = self.run.deployment.deadline(VISIBLE_SECONDS)
-            self.files[table.name] = wait_for(f"Presto to see {table.name}", probe, deadline)
-            count = f"select count(*) from {self.run.qualified(table)}"
-            self.visible[table.name] = self.run.presto.query(count, "name").rows[0][0]
-        except (QueryFailed, SluiceError) as error:
+            self.visible[table.name] = wait_for(f"Presto to see {table.name}", probe, deadline)
+        except SluiceError as error:
             raise _Stopped("presto", str(error)) from error
 
     def _landing(self, stage: Stage | None, reason: str) -> Landing:
@@ -176,12 +185,12 @@ class Lander:
                 requests=self.requests,
                 answers=dict(self.answers),
                 messages=self._messages(),
-                committed=dict(self.rows),
-                visible=dict(self.visible),
+                committed=_sums(self.rows),
+                visible=_sums(self.visible),
             ),
             ends=self.ends,
             committed=self.committed,
-            files=self.files,
+            files={table: frozenset(rows) for table, rows in self.visible.items()},
             stopped_at=stage,
             reason=reason,
         )
