@@ -48,6 +48,7 @@ def cluster() -> Iterator[Cluster]:
     finally:
         cluster.close()
         wait_for("the end of the cluster", lambda: ended(cluster.directory), Deadline(SECONDS))
+        cluster.await_end()
 
 
 def ended(directory: Path) -> None:
