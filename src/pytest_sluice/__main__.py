@@ -24,7 +24,7 @@ def _status(args: argparse.Namespace) -> int:
     for directory in clusters():
         cluster = Cluster.attach(directory)
         found = cluster.ask("status")
-        print(f"{directory} on {found['address']}, {found['leases'] - 2} leases")
+        print(f"{directory} on {found['address']}, {found['leases'] - 1} leases")
         for row in found["roles"]:
             state = "running" if row["code"] is None else f"ended with {row['code']}"
             print(f"  {row['name']:<20} pid {row['pid']:>7}  {state}")
@@ -35,7 +35,7 @@ def _status(args: argparse.Namespace) -> int:
 def _supervise(args: argparse.Namespace) -> int:
     from pytest_sluice.supervisor import main as supervise
 
-    return supervise(args.directory, args.lease, args.keep)
+    return supervise(args.directory, args.lease)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -51,7 +51,6 @@ def _parser() -> argparse.ArgumentParser:
     supervise = commands.add_parser("supervise", help="own one cluster's processes (internal)")
     supervise.add_argument("directory", type=Path)
     supervise.add_argument("lease", type=int, help="file descriptor of the first lease")
-    supervise.add_argument("keep", type=float, help="seconds to wait for another lease")
     supervise.set_defaults(run=_supervise)
     return parser
 

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pytest_sluice.errors import ClusterLost, SluiceError
 from pytest_sluice.supervisor import JOURNAL, MARK, SOCKET
@@ -35,14 +35,15 @@ class Cluster:
         self.directory = directory
         self._lease = lease
         self._supervisor = supervisor
+        self._closed = False
 
     @classmethod
-    def create(cls, keep_seconds: float = 0) -> "Cluster":
+    def create(cls) -> "Cluster":
         """Start a supervisor with a private directory, and hold its first lease."""
         directory = _private_directory()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs, (directory / "supervisor.log").open("wb") as log:
-            process = _start(directory, theirs, log, keep_seconds)
+            process = _start(directory, theirs, log)
         cluster = cls(directory, ours, process)
         cluster._await_socket(process)
         return cluster
@@ -50,34 +51,29 @@ class Cluster:
     @classmethod
     def attach(cls, directory: Path) -> "Cluster":
         """Hold another lease on the supervisor of ``directory``; it counts when this returns."""
-        cluster = cls(directory, _connect(directory))
+        lease = _connect(directory)
         try:
-            cluster.ask("status")  # answered in turn, so after the lease was counted
+            _ask(lease, "hold")
         except SluiceError:
-            cluster.close()
+            lease.close()
             raise
-        return cluster
+        return cls(directory, lease)
 
     def close(self) -> None:
-        """Give the lease back."""
+        """Give the lease back; whoever still asks in another thread hears that it is gone."""
+        self._closed = True
         self._lease.close()
 
     def ask(self, op: str, **fields: object) -> dict[str, Any]:
         """One request to the supervisor, on a connection of its own so that waits do not queue."""
-        with _connect(self.directory) as connection, connection.makefile("rwb") as stream:
-            stream.write(json.dumps({"op": op, **fields}).encode() + b"\n")
-            stream.flush()
-            line = stream.readline()
-        if not line:
-            raise ClusterLost("the supervisor ended while it was asked", checked=[f"op: {op}"])
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise SluiceError(f"the supervisor could not {op}: {answer['error']}")
-        return answer
+        self._require_lease()
+        with _connect(self.directory) as connection:
+            return _ask(connection, op, **fields)
 
     @contextlib.contextmanager
     def lock(self, name: str) -> Iterator[None]:
         """Held by one holder of the cluster at a time; a holder that dies lets go."""
+        self._require_lease()
         with (self.directory / f"{name}.lock").open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
@@ -94,12 +90,18 @@ class Cluster:
         """Wait until the supervisor has brought everything down and removed its directory."""
 
         def gone() -> None:
-            if self.directory.exists():
-                raise NotYet(f"{self.directory} is still there")
             if self._supervisor and self._supervisor.poll() is None:
                 raise NotYet("the supervisor has not ended")
+            if self.directory.exists():
+                # A thread of this process wrote into it when the lease was given back.
+                shutil.rmtree(self.directory, ignore_errors=True)
+                raise NotYet(f"{self.directory} is still there")
 
         wait_for("the end of the cluster", gone, Deadline(seconds))
+
+    def _require_lease(self) -> None:
+        if self._closed:
+            raise ClusterLost("the lease on the cluster was given back")
 
     def _await_socket(self, process: subprocess.Popen[bytes]) -> None:
         def there() -> None:
@@ -139,10 +141,8 @@ def _private_directory() -> Path:
     raise SluiceError("no directory with a path short enough for a Unix socket")
 
 
-def _start(
-    directory: Path, lease: socket.socket, log: Any, keep_seconds: float
-) -> subprocess.Popen[bytes]:
-    words = ["supervise", str(directory), str(lease.fileno()), str(keep_seconds)]
+def _start(directory: Path, lease: socket.socket, log: IO[bytes]) -> subprocess.Popen[bytes]:
+    words = ["supervise", str(directory), str(lease.fileno())]
     return subprocess.Popen(
         [sys.executable, "-m", "pytest_sluice", *words],
         cwd=directory,
@@ -165,6 +165,19 @@ def _connect(directory: Path) -> socket.socket:
             remedy="run the tests again; what was left behind is swept first",
         ) from error
     return connection
+
+
+def _ask(connection: socket.socket, op: str, **fields: object) -> dict[str, Any]:
+    with connection.makefile("rwb") as stream:
+        stream.write(json.dumps({"op": op, **fields}).encode() + b"\n")
+        stream.flush()
+        line = stream.readline()
+    if not line:
+        raise ClusterLost("the supervisor ended while it was asked", checked=[f"op: {op}"])
+    answer: dict[str, Any] = json.loads(line)
+    if "error" in answer:
+        raise SluiceError(f"the supervisor could not {op}: {answer['error']}")
+    return answer
 
 
 def _directories() -> Iterator[Path]:

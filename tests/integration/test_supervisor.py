@@ -123,7 +123,7 @@ def test_the_last_lease_closed_ends_everything(cluster: Cluster, backend: Proces
     supervisor = supervisor_of(pids[0])
     second = Cluster.attach(cluster.directory)
     cluster.close()
-    assert second.ask("status")["leases"] == 2  # this one, and the connection that asks
+    assert second.ask("status")["leases"] == 1
     assert all(map(is_alive, pids))
     second.close()
     await_death(*pids, supervisor)
