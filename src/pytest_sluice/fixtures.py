@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from pytest_sluice.claims import Claim, Verdict, judge
+from pytest_sluice.clients.hdfs import Hdfs
+from pytest_sluice.clients.hive import Hive
+from pytest_sluice.clients.kafka import Kafka
 from pytest_sluice.declaration import Stage
 from pytest_sluice.flow.handles import RunApi, RunStream, RunTopic
 from pytest_sluice.flow.run import ComponentFailed, Run
 from pytest_sluice.ledger import Landing
-from pytest_sluice.services.hdfs import Hdfs
-from pytest_sluice.services.hive import Hive
-from pytest_sluice.services.kafka import Kafka
 from pytest_sluice.session import Session
 from pytest_sluice.sql import Presto, QueryFailed, Result
 from pytest_sluice.verdicts import PROPERTY

@@ -4,8 +4,8 @@ import json
 import os
 from pathlib import Path
 
+from pytest_sluice.clients.hdfs import Hdfs
 from pytest_sluice.flow.handles import RunApi
-from pytest_sluice.services.hdfs import Hdfs
 from pytest_sluice.session import Session
 from pytest_sluice.waiting import Deadline, NotYet, wait_for
 

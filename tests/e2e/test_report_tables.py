@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from pytest_sluice.claims import Claim, Verdict
-from pytest_sluice.services.hdfs import Hdfs
+from pytest_sluice.clients.hdfs import Hdfs
 
 Check = Callable[[Claim], Verdict]
 

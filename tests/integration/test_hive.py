@@ -5,9 +5,9 @@ Each call of the CLI is a process of some seconds, so statements go together.
 
 import pytest
 
+from pytest_sluice.clients.hive import HiveQLFailed
 from pytest_sluice.declaration import fill_all
 from pytest_sluice.flow.run import Run
-from pytest_sluice.services.hive import HiveQLFailed
 
 pytestmark = pytest.mark.hive
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
+from pytest_sluice.clients.hdfs import Hdfs
+from pytest_sluice.clients.kafka import Kafka
 from pytest_sluice.contracts import Backend, Role, Tools
 from pytest_sluice.events import Journal
 from pytest_sluice.graph import Graph
 from pytest_sluice.services import hdfs, hive, kafka, presto
-from pytest_sluice.services.hdfs import Hdfs
-from pytest_sluice.services.kafka import Kafka
 from pytest_sluice.waiting import Deadline, wait_for
 
 ROLES: tuple[Role, ...] = (

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 
 from pytest_sluice import offsets
 from pytest_sluice.answers import Answers, parse_ab
+from pytest_sluice.clients.kafka import Kafka, Message
 from pytest_sluice.contracts import Backend, Launch
 from pytest_sluice.declaration import Burst, Query, trigger_interval
 from pytest_sluice.offsets import Committed, Files
-from pytest_sluice.services.kafka import Kafka, Message
 from pytest_sluice.traffic import ab_command
 
 

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
+from pytest_sluice.clients.hdfs import Hdfs
+from pytest_sluice.clients.hive import Hive, HiveQLFailed
+from pytest_sluice.clients.kafka import Kafka
 from pytest_sluice.components import api as api_component
 from pytest_sluice.components import job as job_component
 from pytest_sluice.contracts import Role
@@ -13,9 +16,7 @@ from pytest_sluice.flow.deployment import Deployment
 from pytest_sluice.flow.handles import RunApi, RunProcess, RunStream, RunTopic
 from pytest_sluice.graph import Graph
 from pytest_sluice.services import presto
-from pytest_sluice.services.hdfs import Hdfs, client_settings
-from pytest_sluice.services.hive import Hive, HiveQLFailed
-from pytest_sluice.services.kafka import Kafka
+from pytest_sluice.services.hdfs import client_settings
 from pytest_sluice.sql import Presto, QueryFailed
 from pytest_sluice.waiting import NotYet, WaitTimeout, wait_for
 

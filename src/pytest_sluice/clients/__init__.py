@@ -1,0 +1,1 @@
+"""What a test holds of a service: clients, each call on connections of its own."""

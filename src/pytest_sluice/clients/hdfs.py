@@ -1,0 +1,84 @@
+"""A client of the file system, over WebHDFS."""
+
+from functools import cached_property
+from typing import Any
+
+from pytest_sluice.contracts import Endpoint
+
+
+class Hdfs:
+    """A client of the file system over WebHDFS, for tests. Paths are absolute: ``/tmp/table``."""
+
+    def __init__(self, rpc: Endpoint, http: Endpoint) -> None:
+        self.url = f"hdfs://{rpc}"
+        self.http = http
+        self._rows: dict[str, int] = {}
+
+    @cached_property
+    def filesystem(self) -> Any:
+        """The same file system for fsspec, and so for pyarrow and pandas; nothing is cached."""
+        import fsspec
+
+        return fsspec.filesystem(
+            "webhdfs", host=self.http.host, port=self.http.port, use_listings_cache=False
+        )
+
+    def read(self, path: str) -> bytes | None:
+        """The content of a file; None where there is none."""
+        try:
+            content: bytes = self.filesystem.cat_file(path)
+        except FileNotFoundError:
+            return None
+        return content
+
+    def names(self, path: str) -> list[str]:
+        """Names of what lies in a folder, sorted; none where there is no such folder."""
+        try:
+            return sorted(entry.rpartition("/")[2] for entry in self.filesystem.ls(path, False))
+        except FileNotFoundError:
+            return []
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write a file, and its folders."""
+        self.filesystem.pipe_file(path, content)
+
+    def delete(self, path: str) -> None:
+        """Delete a file, or a folder with all that is in it; nothing where there is none."""
+        if self.filesystem.exists(path):
+            self.filesystem.rm(path, recursive=True)
+
+    def data_files(self, path: str) -> list[str]:
+        """Files that a reader of the directory sees: ``_x`` and ``.x`` are hidden from it."""
+        files = []
+        for name in self.names(path):
+            if name.startswith(("_", ".")):
+                continue
+            below = f"{path}/{name}"
+            files += [below] if self.filesystem.isfile(below) else self.data_files(below)
+        return files
+
+    def rows(self, file: str) -> int:
+        """How many rows a Parquet file has, by its footer; asked once, since files never change."""
+        if file not in self._rows:
+            from pyarrow import parquet
+
+            with self.filesystem.open(file, "rb") as stream:
+                self._rows[file] = parquet.read_metadata(stream).num_rows
+        return self._rows[file]
+
+    def columns(self, file: str) -> list[str]:
+        """The columns of a Parquet file, in its own order."""
+        from pyarrow import parquet
+
+        with self.filesystem.open(file, "rb") as stream:
+            return list(parquet.read_schema(stream).names)
+
+    def table(self, path: str) -> list[dict[str, Any]]:
+        """Every row of the Parquet files below a folder, as read without Presto or Hive."""
+        from pyarrow import parquet
+
+        rows: list[dict[str, Any]] = []
+        for file in self.data_files(path):
+            with self.filesystem.open(file, "rb") as stream:
+                rows += parquet.read_table(stream).to_pylist()
+        return rows

@@ -1,0 +1,150 @@
+"""A client of the broker."""
+
+import socket
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_sluice.errors import SluiceError
+from pytest_sluice.waiting import NotYet
+
+# The broker is near: its clients need not be patient with it.
+QUICK = {
+    "reconnect_backoff_ms": 20,
+    "reconnect_backoff_max_ms": 100,
+    "retry_backoff_ms": 10,
+}
+
+
+@dataclass(frozen=True)
+class Message:
+    """A record of a topic; ``value`` is None for a tombstone."""
+
+    partition: int
+    offset: int
+    value: bytes | None
+
+
+class Kafka:
+    """A client of the broker, for tests; every call opens and closes its own connections."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self.bootstrap_servers = bootstrap_servers
+
+    def probe_ready(self) -> None:
+        """Ready is a metadata reply that names a broker; an open port is not."""
+        from kafka.errors import KafkaError
+
+        try:
+            # First, because the client leaks the sockets of a bootstrap that was refused.
+            socket.create_connection(self._first_address(), timeout=5).close()
+            with self._admin() as admin:
+                brokers = admin.describe_cluster()["brokers"]
+        except (KafkaError, OSError) as error:
+            raise NotYet(f"{type(error).__name__}: {error}") from error
+        if not brokers:
+            raise NotYet("a metadata reply without a broker")
+
+    def _first_address(self) -> tuple[str, int]:
+        host, _, port = self.bootstrap_servers.split(",")[0].rpartition(":")
+        return host, int(port)
+
+    def create_topic(self, name: str, partitions: int = 1, replication_factor: int = 1) -> None:
+        """Create a topic, or do nothing where it exists."""
+        from kafka.admin import NewTopic
+        from kafka.errors import TopicAlreadyExistsError
+
+        topic = NewTopic(name, num_partitions=partitions, replication_factor=replication_factor)
+        with self._admin() as admin, suppress(TopicAlreadyExistsError):
+            admin.create_topics([topic], wait_for_metadata=True)
+
+    def topics(self) -> list[str]:
+        """Names of the topics that are not the broker's own."""
+        with self._admin() as admin:
+            return sorted(name for name in admin.list_topics() if not name.startswith("__"))
+
+    def end_offsets(self, topic: str) -> dict[int, int]:
+        """The end offset of each partition: the offset that the next message will get."""
+        from kafka import TopicPartition
+        from kafka.admin import OffsetSpec
+
+        # Through the admin client: a consumer takes five times as long to find the partitions.
+        with self._admin() as admin:
+            numbers = self._partitions(admin, topic)
+            latest = {TopicPartition(topic, number): OffsetSpec.LATEST for number in numbers}
+            found = admin.list_partition_offsets(latest)
+        return {part.partition: answer.offset for part, answer in found.items()}
+
+    def messages(self, topic: str) -> list[Message]:
+        """Every message up to the end offsets at the time of the call, partition by partition."""
+        ends = self.end_offsets(topic)
+        with self._consumer() as consumer:
+            records = [
+                record
+                for partition, end in ends.items()
+                for record in _read(consumer, topic, partition, end)
+            ]
+        return [Message(record.partition, record.offset, record.value) for record in records]
+
+    def produce(self, topic: str, values: Iterable[bytes | None]) -> None:
+        """Send values in their order; every one is acknowledged when this returns."""
+        from kafka import KafkaProducer
+
+        producer = KafkaProducer(bootstrap_servers=self.bootstrap_servers, **QUICK)
+        try:
+            # Only a message with a key may lack a value.
+            keyed = ((value, b"" if value is None else None) for value in values)
+            for future in [producer.send(topic, value, key) for value, key in keyed]:
+                future.get(timeout=30)
+        finally:
+            producer.close()
+
+    def _partitions(self, admin: Any, topic: str) -> list[int]:
+        described = admin.describe_topics([topic])[0]
+        if described["error_code"]:
+            raise SluiceError(
+                f"the broker has no topic {topic!r}",
+                checked=[f"topics: {', '.join(self.topics()) or 'none'}"],
+                remedy="create it before it is read: the fixture sluice_topic does",
+            )
+        return sorted(part["partition_index"] for part in described["partitions"])
+
+    @contextmanager
+    def _admin(self) -> Iterator[Any]:
+        from kafka import KafkaAdminClient
+
+        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap_servers, **QUICK)
+        try:
+            yield admin
+        finally:
+            admin.close()
+
+    @contextmanager
+    def _consumer(self) -> Iterator[Any]:
+        from kafka import KafkaConsumer
+
+        consumer = KafkaConsumer(
+            bootstrap_servers=self.bootstrap_servers,
+            group_id=None,
+            enable_auto_commit=False,
+            fetch_max_wait_ms=20,
+            **QUICK,
+        )
+        try:
+            yield consumer
+        finally:
+            consumer.close()
+
+
+def _read(consumer: Any, topic: str, partition: int, end: int) -> Iterator[Any]:
+    """The records of one partition below ``end``."""
+    from kafka import TopicPartition
+
+    part = TopicPartition(topic, partition)
+    consumer.assign([part])
+    consumer.seek_to_beginning(part)
+    while consumer.position(part) < end:
+        for record in consumer.poll(timeout_ms=1000).get(part, ()):
+            if record.offset < end:
+                yield record
