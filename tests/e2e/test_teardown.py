@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -34,10 +35,10 @@ def test_claim_12_nothing_is_left_of_the_cluster(
     tmp_path: Path, pytestconfig: pytest.Config, sluice_record: Callable[[Verdict], Verdict]
 ) -> None:
     root = pytestconfig.rootpath
-    left = {
-        "after its end": left_over(root, tmp_path / "ended", let_end, SECONDS_AFTER_END),
-        "after SIGKILL": left_over(root, tmp_path / "killed", kill, SECONDS_AFTER_SIGKILL),
-    }
+    with ThreadPoolExecutor() as both:  # two clusters side by side do not meet
+        ended = both.submit(left_over, root, tmp_path / "ended", let_end, SECONDS_AFTER_END)
+        killed = both.submit(left_over, root, tmp_path / "killed", kill, SECONDS_AFTER_SIGKILL)
+    left = {"after its end": ended.result(), "after SIGKILL": killed.result()}
     statement = "The cluster comes down, and nothing is left of it."
     measured = "; ".join(f"{when}: {', '.join(what) or 'nothing'}" for when, what in left.items())
     verdict = sluice_record(Verdict.of_fact("12", statement, not any(left.values()), measured))
