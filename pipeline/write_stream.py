@@ -4,9 +4,9 @@ Run it with ``spark-submit write_stream.py`` (Spark 4.1 and its Kafka connector)
 ends up in one of three tables, each batch in a directory of its own, which a replay overwrites;
 known events that no table keeps are the only ones not written.
 
-Environment: KAFKA_BOOTSTRAP_SERVERS (kafka:29092), KAFKA_TOPIC (events), HDFS_URL
-(hdfs://cloudera:8020), LANDING_ROOT (/tmp), CHECKPOINT_LOCATION (/tmp/checkpoints_for_events),
-TRIGGER (120 seconds).
+Environment: KAFKA_BOOTSTRAP_SERVERS (kafka:29092), KAFKA_TOPIC (events), TRIGGER (120 seconds),
+HDFS_URL (hdfs://cloudera:8020) and, as paths in that file system, LANDING_ROOT (/tmp) and
+CHECKPOINT_LOCATION (/tmp/checkpoints_for_events).
 """
 
 import os
@@ -126,11 +126,13 @@ def start(spark: SparkSession) -> StreamingQuery:
         .option("kafka.fetch.max.wait.ms", "20")  # by default an empty fetch waits for 500
         .load()
     )
-    root = env("HDFS_URL", "hdfs://cloudera:8020") + env("LANDING_ROOT", "/tmp")
+    hdfs = env("HDFS_URL", "hdfs://cloudera:8020")
+    root = hdfs + env("LANDING_ROOT", "/tmp")
+    checkpoint = hdfs + env("CHECKPOINT_LOCATION", "/tmp/checkpoints_for_events")
     return (
         classify(messages)
         .writeStream.queryName("events")
-        .option("checkpointLocation", env("CHECKPOINT_LOCATION", "/tmp/checkpoints_for_events"))
+        .option("checkpointLocation", checkpoint)
         .trigger(processingTime=env("TRIGGER", "120 seconds"))
         .foreachBatch(batch_writer(root))
         .start()

@@ -73,11 +73,6 @@ def spark() -> Section:
     return {"classpath": "jars", "tree": {**tree, "files": files}}
 
 
-def _jar(path: Path, folder: Path) -> Section:
-    inside = f"jars/{path.relative_to(folder).as_posix()}"
-    return {"path": inside, "sha256": sha256_of(path), "size": path.stat().st_size}
-
-
 def kafka() -> Section:
     """The broker with its closure, and the binding without which it logs nothing."""
     return fixed(*sorted(closure("org.apache.kafka:kafka_2.13:4.1.1")), BINDING)
@@ -123,11 +118,6 @@ def presto() -> Section:
     swapped = fixed(*(f"org.ow2.asm:{name}:{ASM_NEW}" for name in ASM))["artifacts"]
     both = [{**entry, "into": list(PRESTO_FOLDERS)} for entry in swapped]
     return {"classpath": "lib", "artifacts": by_coordinate([*locked, *both])}
-
-
-def presto_cli() -> Section:
-    """Prints the aligned tables."""
-    return fixed(f"com.facebook.presto:presto-cli:{PRESTO}:executable")
 
 
 def _presto_closure() -> set[str]:
@@ -221,7 +211,6 @@ SECTIONS = {
     "spark": spark,
     "spark-kafka": spark_kafka,
     "presto": presto,
-    "presto-cli": presto_cli,
 }
 
 

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from pytest_sluice.errors import SluiceError
+from pytest_sluice.errors import ClusterLost, SluiceError
 
 
 def _setup(args: argparse.Namespace) -> int:
@@ -22,8 +22,11 @@ def _status(args: argparse.Namespace) -> int:
     from pytest_sluice.cluster import Cluster, clusters
 
     for directory in clusters():
-        cluster = Cluster.attach(directory)
-        found = cluster.ask("status")
+        try:
+            cluster = Cluster.attach(directory)
+            found = cluster.ask("status")
+        except ClusterLost:
+            continue  # it ended just now
         print(f"{directory} on {found['address']}, {found['leases'] - 1} leases")
         for row in found["roles"]:
             state = "running" if row["code"] is None else f"ended with {row['code']}"

@@ -10,6 +10,8 @@ import sys
 
 # Bound for as long as the cluster lives: whoever can bind it owns the address.
 CLAIM_PORT = 47127
+# After so many addresses that cannot be bound it is not that they are taken.
+ATTEMPTS = 32
 
 
 class Addresses:
@@ -39,7 +41,7 @@ class Addresses:
 def _own_host() -> tuple[str, socket.socket | None]:
     if sys.platform != "linux":
         return "127.0.0.1", None
-    while True:
+    for _ in range(ATTEMPTS):
         # 127.0.x.y is left to people; the last number avoids the ends of the range.
         host = f"127.{random.randint(1, 254)}.{random.randint(0, 254)}.{random.randint(2, 254)}"
         claim = socket.socket()
@@ -48,6 +50,7 @@ def _own_host() -> tuple[str, socket.socket | None]:
             return host, claim
         except OSError:
             claim.close()
+    return "127.0.0.1", None
 
 
 def _probe(host: str, port: int) -> int:

@@ -32,7 +32,9 @@ class Child:
         return self.process.pid
 
     def signal(self, number: int) -> None:
-        """Signal the whole group; nothing where it is gone."""
+        """Signal the whole group; nothing once it has ended, for its number may be another's."""
+        if self.code is not None:
+            return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 

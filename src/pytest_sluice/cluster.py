@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pytest_sluice.errors import ClusterLost, SluiceError
-from pytest_sluice.supervisor import JOURNAL, MARK, SOCKET
+from pytest_sluice.protocol import JOURNAL, MARK, SOCKET
 from pytest_sluice.waiting import Deadline, NotYet, wait_for
 
 PREFIX = "sluice-"
@@ -45,7 +45,14 @@ class Cluster:
         with theirs, (directory / "supervisor.log").open("wb") as log:
             process = _start(directory, theirs, log)
         cluster = cls(directory, ours, process)
-        cluster._await_socket(process)
+        try:
+            cluster._await_socket(process)
+        except BaseException:
+            cluster.close()
+            process.kill()
+            process.wait()
+            _bury(directory)
+            raise
         return cluster
 
     @classmethod
@@ -79,12 +86,25 @@ class Cluster:
             yield
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
-        """What ``make`` returned (as JSON) for whichever holder of the cluster asked first."""
-        path = self.directory / f"{name}.json"
+        """What ``make`` returned (as JSON) for whichever holder of the cluster asked first.
+
+        Raises ClusterLost where that holder died before it was made: half of it may be done.
+        """
+        path, begun = self.directory / f"{name}.json", self.directory / f"{name}.begun"
         with self.lock(name):
             if not path.exists():
+                if begun.exists():
+                    raise ClusterLost(f"whoever began the {name} did not end it")
+                begun.touch()
                 path.write_text(json.dumps(make()), encoding="utf-8")
             return json.loads(path.read_text(encoding="utf-8"))
+
+    def made(self, name: str) -> Any:
+        """What :meth:`once` made; None where it was not asked for, or is not there yet."""
+        try:
+            return json.loads((self.directory / f"{name}.json").read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return None
 
     def await_end(self, seconds: float = 30) -> None:
         """Wait until the supervisor has brought everything down and removed its directory."""
@@ -93,8 +113,8 @@ class Cluster:
             if self._supervisor and self._supervisor.poll() is None:
                 raise NotYet("the supervisor has not ended")
             if self.directory.exists():
-                # A thread of this process wrote into it when the lease was given back.
-                shutil.rmtree(self.directory, ignore_errors=True)
+                # The supervisor was killed, or a thread of this process wrote into it at the end.
+                _bury(self.directory)
                 raise NotYet(f"{self.directory} is still there")
 
         wait_for("the end of the cluster", gone, Deadline(seconds))
@@ -183,8 +203,9 @@ def _ask(connection: socket.socket, op: str, **fields: object) -> dict[str, Any]
 def _directories() -> Iterator[Path]:
     for parent in {Path(tempfile.gettempdir()), Path("/tmp")}:
         for directory in sorted(parent.glob(f"{PREFIX}*")):
-            if directory.stat().st_uid == os.getuid() and (directory / JOURNAL).exists():
-                yield directory
+            with contextlib.suppress(FileNotFoundError):  # another session ends just now
+                if directory.stat().st_uid == os.getuid() and (directory / JOURNAL).exists():
+                    yield directory
 
 
 def _abandoned(directory: Path) -> bool:

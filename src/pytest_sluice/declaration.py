@@ -1,8 +1,8 @@
 """The declaration: the pipeline under test as a value.
 
-A conftest returns it from the hook ``pytest_sluice_pipeline(config)``; it is read once, at
-collection. Strings in ``command``, ``environment``, ``variables``, ``path`` and ``checkpoint`` may
-name what differs from run to run, in braces:
+A conftest returns it from the hook ``pytest_sluice_pipeline(config)``; it is read once, before
+collection. Strings in ``command``, ``environment``, ``variables``, ``path``, ``schema`` and
+``checkpoint`` may name what differs from run to run, in braces (the first two for the API only):
 
 ===================== =========================================================================
 ``{python}``          the interpreter that runs the tests
@@ -26,6 +26,8 @@ from pytest_sluice.errors import BadDeclaration
 PLACEHOLDERS = frozenset(
     {"python", "host", "port", "bootstrap_servers", "topic", "hdfs_url", "root", "schema"}
 )
+# What only the API is told: its own address, and with what to run.
+OF_THE_API = frozenset({"python", "host", "port"})
 
 
 @dataclass(frozen=True)
@@ -144,8 +146,9 @@ class Pipeline:
     def __post_init__(self) -> None:
         """Refuse a placeholder that nothing fills, where it stands."""
         for part in (self.api, self.job, self.ddl):
+            known = PLACEHOLDERS if part is self.api else PLACEHOLDERS - OF_THE_API
             for text in _texts(part):
-                _check_placeholders(text)
+                _check_placeholders(text, known)
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -157,11 +160,15 @@ class Pipeline:
         """The streaming queries of the job; none without a job."""
         return self.job.queries if self.job else ()
 
-    def names(self, run: int) -> Names:
-        """Names of run number ``run``, counted from 1: the first has the declared, bare ones."""
-        if run == 1:
+    def names(self, run: int, guest: str = "") -> Names:
+        """Names of run number ``run``, counted from 1: the first has the declared, bare ones.
+
+        On a cluster that is not owned every run has names of its own, by the word ``guest``.
+        """
+        if run == 1 and not guest:
             return Names(self.topic.name, self.root, self.schema)
-        return Names(f"{self.topic.name}_r{run}", f"/runs/r{run}", f"run_{run}")
+        own = f"{guest}_r{run}" if guest else f"r{run}"
+        return Names(f"{self.topic.name}_{own}", f"/runs/{own}", f"run_{own}")
 
     def with_trigger(self, trigger: str) -> "Pipeline":
         """The same pipeline with another trigger interval; refused where a query's is Fixed."""
@@ -198,15 +205,15 @@ def _retriggered(query: Query, trigger: str) -> Query:
     return replace(query, trigger=replace(query.trigger, default=trigger))
 
 
-def _check_placeholders(text: str) -> None:
+def _check_placeholders(text: str, known: frozenset[str]) -> None:
     try:
         named = {name for _, name, _, _ in Formatter().parse(text) if name is not None}
     except ValueError as error:
         raise BadDeclaration(f"cannot read the placeholders of {text!r}: {error}") from error
-    if unknown := named - PLACEHOLDERS:
+    if unknown := named - known:
         raise BadDeclaration(
             f"unknown placeholder {', '.join(sorted(unknown))!r} in {text!r}",
-            checked=[f"known are {', '.join(sorted(PLACEHOLDERS))}"],
+            checked=[f"known here are {', '.join(sorted(known))}"],
             remedy="write literal braces twice: {{ and }}",
         )
 

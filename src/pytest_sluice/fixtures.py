@@ -101,7 +101,6 @@ def sluice_own_run(sluice_session: Session) -> Iterator[Run]:
 @pytest.fixture(scope="session")
 def sluice_kafka(sluice_run: Run) -> Kafka:
     """The broker, ready."""
-    sluice_run.graph.start(["kafka"])
     return sluice_run.kafka
 
 

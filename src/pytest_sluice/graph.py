@@ -54,19 +54,30 @@ class Graph:
         return name in self._futures
 
     def _future(self, name: str) -> "Future[Any]":
+        node = self._node(name)
         with self._lock:
             if name in self._futures:
                 return self._futures[name]
             future: Future[Any] = Future()
             self._futures[name] = future
-        node = self._nodes[name]
-        needs = [self._future(need) for need in node.needs]
-        # A daemon: an interrupted session does not wait for what nobody asks for any more.
-        thread = threading.Thread(
-            target=self._run, args=(node, needs, future), name=f"sluice {name}", daemon=True
-        )
-        thread.start()
+        try:
+            needs = [self._future(need) for need in node.needs]
+            # A daemon: an interrupted session does not wait for what nobody asks for any more.
+            threading.Thread(
+                target=self._run, args=(node, needs, future), name=f"sluice {name}", daemon=True
+            ).start()
+        except BaseException as error:  # an interrupt, say: whoever joins later must not hang
+            future.set_exception(error)
+            raise
         return future
+
+    def _node(self, name: str) -> Node:
+        try:
+            return self._nodes[name]
+        except KeyError:
+            raise SluiceError(
+                f"no node {name!r}", checked=[f"declared are {', '.join(sorted(self._nodes))}"]
+            ) from None
 
     def _run(self, node: Node, needs: "list[Future[Any]]", future: "Future[Any]") -> None:
         try:

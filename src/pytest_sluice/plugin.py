@@ -1,8 +1,7 @@
-"""The pytest plugin: hooks only. Everything else is in rooms that do not know pytest."""
+"""The pytest plugin: hooks only. What they do is in rooms below, most of which know no pytest."""
 
 import os
 from collections.abc import Generator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +11,11 @@ from pytest_sluice.declaration import STAGES
 from pytest_sluice.errors import SluiceError
 from pytest_sluice.fixtures import SESSION, STAGE_OF, Broken, nodes_of
 from pytest_sluice.ledger import Landing
-from pytest_sluice.session import Session
+from pytest_sluice.session import Session, Shared
 from pytest_sluice.settings import SETTINGS, resolve
 
+# What a worker is told by its controller.
+SHARED = "sluice_shared"
 # The stories that were told in full.
 TOLD = pytest.StashKey[set[str]]()
 
@@ -61,24 +62,27 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line(
             "filterwarnings", f"ignore:{function} is deprecated:DeprecationWarning"
         )
+    config.pluginmanager.register(fixtures, "sluice-fixtures")
+    if config.option.help or config.option.version:
+        return  # the help must work however broken the configuration is
     try:
         settings = resolve(config.getoption, os.environ, config.getini)
         pipeline = config.hook.pytest_sluice_pipeline(config=config)
     except SluiceError as error:
         raise pytest.UsageError(str(error)) from error
-    inputs = getattr(config, "workerinput", {})
-    shared = inputs.get("sluice_cluster")
-    session = Session(pipeline, settings, config.rootpath, Path(shared) if shared else None)
+    shared = Shared.from_json(getattr(config, "workerinput", {}).get(SHARED))
+    session = Session(pipeline, settings, config.rootpath, shared)
     config.stash[SESSION] = session
-    config.pluginmanager.register(fixtures, "sluice-fixtures")
-    if not inputs:
+    if not hasattr(config, "workerinput"):
         config.pluginmanager.register(terminal.Narrator(config, session), "sluice-narrator")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell an xdist worker which cluster to attach to: one for all of them."""
-    node.workerinput["sluice_cluster"] = str(node.config.stash[SESSION].cluster.directory)
+    """Tell an xdist worker what all of them share: the cluster, and the folder of its logs."""
+    session = node.config.stash[SESSION]
+    if session.has_pipeline:
+        node.workerinput[SHARED] = session.to_share().as_json()
 
 
 @pytest.hookimpl(trylast=True)
@@ -89,10 +93,15 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(max(asked, key=STAGES.index))
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
     """Start the union of what the selected tests need, while the first of them is set up."""
-    if session.config.option.collectonly or hasattr(session.config, "workerinput"):
+    options = session.config.option
+    collected = not session.testsfailed or options.continue_on_collection_errors
+    if not collected or options.collectonly or getattr(options, "setupplan", False):
         return
+    if hasattr(session.config, "workerinput"):
+        return  # a worker starts what it comes to, and the others find it there
     names = {name for item in session.items for name in getattr(item, "fixturenames", ())}
     _guard(session.config.stash[SESSION].start, nodes_of(names))
 

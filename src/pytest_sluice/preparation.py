@@ -7,7 +7,6 @@ archive when it ends. An interrupted preparation is begun again from the start.
 import fcntl
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -53,7 +52,11 @@ def prepare(say: Say = print) -> Path:
     root = prepared_root()
     root.mkdir(parents=True, exist_ok=True)
     with (root / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another process prepares the services: waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
         if complete(root).exists():
             return root
         started = monotonic()
@@ -70,13 +73,12 @@ def _prepare(root: Path, say: Say) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     _dump_base(root)
     _extract_web_applications(root)
-    with _cluster() as cluster, tempfile.TemporaryDirectory() as logs:
-        _make_states(root, cluster, Path(logs))
+    logs = root / "logs"  # they stay, for whoever has to find out why it failed
+    with _cluster() as cluster:
+        _make_states(root, cluster, logs)
         say("first states of kafka, namenode and metastore are made")
-        recorder = ProcessBackend(
-            cluster, tools(root, record=True), ROLES, Path(logs), templates(root)
-        )
-        _record(root, recorder, Journal(Path(logs) / "events.jsonl"), say)
+        recorder = ProcessBackend(cluster, tools(root, record=True), ROLES, logs, templates(root))
+        _record(root, recorder, Journal(logs / "events.jsonl"), say)
 
 
 @contextmanager
@@ -132,8 +134,11 @@ def _record(root: Path, backend: ProcessBackend, journal: Journal, say: Say) -> 
         run.presto.query("select kind, count(*) from warm_up group by kind order by 1", mapping)
     say("a small pipeline ran through; writing the archives")
     running = [name for name in ARCHIVED if name != "hive"]
-    with ThreadPoolExecutor(max_workers=2) as pool:
+    pool = ThreadPoolExecutor(max_workers=2)
+    try:
         list(pool.map(lambda name: _stop(root, backend, name, say), reversed(running)))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _await_visible(run: Run) -> None:

@@ -6,8 +6,9 @@ Knows nothing of pytest: the plugin makes one, fixtures ask it, the plugin close
 import os
 import shutil
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +38,23 @@ def _runs(directory: Path) -> bool:
     return pid.isdecimal() and psutil.pid_exists(int(pid))
 
 
+@dataclass(frozen=True)
+class Shared:
+    """What the workers of one controller share: its cluster, and the folder of its logs."""
+
+    cluster: Path
+    directory: Path
+
+    def as_json(self) -> dict[str, str]:
+        """A value that travels to a worker."""
+        return {"cluster": str(self.cluster), "directory": str(self.directory)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, str] | None) -> "Shared | None":
+        """What ``as_json`` was taken from; None where there is no controller."""
+        return cls(Path(value["cluster"]), Path(value["directory"])) if value else None
+
+
 class Session:
     """What the fixtures of one pytest session share."""
 
@@ -45,12 +63,12 @@ class Session:
         pipeline: Pipeline | None,
         settings: Settings,
         root: Path,
-        cluster_directory: Path | None = None,
+        shared: Shared | None = None,
     ) -> None:
         self.settings = settings
         self._pipeline = pipeline
         self._root = root
-        self._cluster_directory = cluster_directory
+        self._shared = shared
         self._lock = threading.RLock()
         self._followers: list[Follower] = []
 
@@ -82,6 +100,8 @@ class Session:
     @cached_property
     def directory(self) -> Path:
         """The folder of this session's logs and events; those of old sessions are removed."""
+        if self._shared:
+            return self._shared.directory
         parent: Path = self._root / self.settings["directory"]
         directory = parent / f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
         directory.mkdir(parents=True)
@@ -93,7 +113,8 @@ class Session:
     @cached_property
     def journal(self) -> Journal:
         """The session's events."""
-        journal = Journal(self.directory / "events.jsonl")
+        name = f"events-{os.getpid()}.jsonl" if self._shared else "events.jsonl"
+        journal = Journal(self.directory / name)
         for follower in self._followers:
             journal.follow(follower)
         return journal
@@ -101,8 +122,8 @@ class Session:
     @cached_property
     def cluster(self) -> Cluster:
         """The lease on the cluster: a new one, or that of the session that started this one."""
-        if self._cluster_directory:
-            return Cluster.attach(self._cluster_directory)
+        if self._shared:
+            return Cluster.attach(self._shared.cluster)
         for swept in sweep():
             self.journal.emit("swept", what=swept)
         return Cluster.create()
@@ -118,6 +139,17 @@ class Session:
         """The run that the claims share."""
         with self._lock:
             return self._run
+
+    def to_share(self) -> Shared:
+        """What the workers of this session are to be told."""
+        return Shared(self.cluster.directory, self.directory)
+
+    def landing_so_far(self) -> Landing | None:
+        """The landing of the shared run, where any holder of the cluster has brought it about."""
+        if "cluster" not in self.__dict__:
+            return None
+        found = self.cluster.made("landing")
+        return Landing.from_json(found) if found else None
 
     def start(self, nodes: Iterable[str]) -> None:
         """Bring nodes of the shared run about in the background."""
@@ -144,13 +176,14 @@ class Session:
         if "cluster" not in self.__dict__:
             return
         self.cluster.close()
-        if not self._cluster_directory:
+        if not self._shared:
             self.cluster.await_end()
 
     @cached_property
     def _deployment(self) -> Deployment:
+        tools = self._tools  # first: nothing is started where nothing is set up
         factor = self.settings["timeout_factor"]
-        return Deployment(self._backend(), self._tools, self.journal, factor)
+        return Deployment(self._backend(), tools, self.journal, factor)
 
     @cached_property
     def _run(self) -> Run:
@@ -187,4 +220,5 @@ class Session:
                 "the backend external has no addresses",
                 remedy="--sluice-external=kafka.client=HOST:PORT,namenode.rpc=HOST:PORT,...",
             )
-        return ExternalBackend(parse_addresses(addresses), local)
+        services = [role.name for role in ROLES]
+        return ExternalBackend(parse_addresses(addresses), local, services)

@@ -1,8 +1,4 @@
-"""Settings: one row each. Option > environment > ini > default, shown with its source.
-
-Only rows of scope ``cluster`` say which cluster a session needs; ``run`` rows change a run,
-``view`` rows what a person sees.
-"""
+"""Settings: one row each. Option > environment > ini > default, shown with its source."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +8,6 @@ from typing import Any, Literal
 from pytest_sluice.errors import BadDeclaration
 from pytest_sluice.offsets import interval_seconds
 
-Scope = Literal["cluster", "run", "view"]
 Source = Literal["option", "environment", "ini", "default"]
 
 
@@ -38,7 +33,6 @@ class Setting:
     """A row of the table. Its option is ``--sluice-name``, its variable ``SLUICE_NAME``."""
 
     name: str
-    scope: Scope
     default: str | None
     metavar: str
     help: str
@@ -63,7 +57,6 @@ class Setting:
 SETTINGS = (
     Setting(
         "backend",
-        "cluster",
         "process",
         "NAME",
         "how the services run: process (local processes, no Docker) or external (attach only)",
@@ -71,7 +64,6 @@ SETTINGS = (
     ),
     Setting(
         "external",
-        "cluster",
         None,
         "ROLE.PORT=HOST:PORT,...",
         "addresses of the services that are there already, for the backend external",
@@ -79,7 +71,6 @@ SETTINGS = (
     ),
     Setting(
         "trigger",
-        "run",
         None,
         "INTERVAL",
         'trigger interval of every streaming query, such as "1 second" (default: as declared)',
@@ -87,15 +78,13 @@ SETTINGS = (
     ),
     Setting(
         "timeout_factor",
-        "run",
         "1",
         "FACTOR",
-        "multiplies every deadline, for slow machines",
+        "multiplies the deadlines of readiness and landing, for slow machines",
         _factor,
     ),
     Setting(
         "directory",
-        "view",
         ".pytest_cache/sluice",
         "PATH",
         "where logs and events.jsonl of the last sessions are kept, below the root directory",
@@ -103,7 +92,6 @@ SETTINGS = (
     ),
     Setting(
         "claims",
-        "view",
         None,
         "PATH",
         "write every claim with its verdict and figures to this JSON file",

@@ -23,10 +23,7 @@ from typing import IO, Any
 
 from pytest_sluice.addresses import Addresses
 from pytest_sluice.children import Child, adopt_orphans, ended_pids, kill_orphans, spawn
-
-MARK = "SLUICE_CLUSTER"
-SOCKET = "socket"
-JOURNAL = "journal.jsonl"
+from pytest_sluice.protocol import JOURNAL, LONGEST_LINE, MARK, SOCKET
 
 Answer = dict[str, Any]
 
@@ -59,7 +56,8 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGCHLD, self.reap)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self.done.set)
-        server = await asyncio.start_unix_server(self.connected, str(self.directory / SOCKET))
+        path = str(self.directory / SOCKET)
+        server = await asyncio.start_unix_server(self.connected, path, limit=LONGEST_LINE)
         reader, writer = await asyncio.open_unix_connection(sock=first_lease)
         lease = asyncio.create_task(self.held(reader))
         await self.done.wait()
@@ -126,8 +124,14 @@ class Supervisor:
         return {}
 
     async def wait(self, request: Answer) -> Answer:
-        """Wait for the end of a name, at most ``seconds``; code None means it still runs."""
-        return {"code": await self.children[request["name"]].wait(request["seconds"])}
+        """Wait for the end of a name, at most ``seconds``; code None means it still runs.
+
+        With ``forget`` the name is free again after its end: a command is asked for only once.
+        """
+        code = await self.children[request["name"]].wait(request["seconds"])
+        if code is not None and request.get("forget"):
+            del self.children[request["name"]]
+        return {"code": code}
 
     async def stop(self, request: Answer) -> Answer:
         """SIGTERM, and SIGKILL after ``seconds``; answers the exit code."""

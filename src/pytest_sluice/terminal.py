@@ -94,6 +94,7 @@ class Narrator:
         if self._lines:
             lines, self._lines = self._lines, None
             lines.close()
+        self._landing = self._landing or self._session.landing_so_far()
         path = self._session.settings["claims"]
         if path and (self._verdicts or self._session.used):
             _write_claims(self._config.rootpath / path, self._sorted(), self._landing)

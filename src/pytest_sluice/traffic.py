@@ -7,18 +7,10 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
-from pytest_sluice.answers import Answer, Answers, TrafficError, parse_ab
 from pytest_sluice.declaration import Burst
 from pytest_sluice.errors import BadDeclaration
 
-__all__ = [
-    "Answer",
-    "Answers",
-    "TrafficError",
-    "ab_command",
-    "parse_ab",
-    "read_traffic",
-]
+__all__ = ["ab_command", "read_traffic"]
 
 TIMEOUT_SECONDS = 30
 
@@ -45,8 +37,8 @@ def read_traffic(path: Path) -> tuple[Burst, ...]:
     return bursts
 
 
-def ab_command(burst: Burst, host: str, port: int, timeout: int = TIMEOUT_SECONDS) -> list[str]:
-    """The argument list of ab for a burst against a loopback address; ``timeout`` in seconds."""
+def ab_command(burst: Burst, host: str, port: int) -> list[str]:
+    """The argument list of ab for a burst against a loopback address."""
     if not _is_loopback(host):
         raise BadDeclaration(
             f"refusing to send traffic to {host!r}: it is not a loopback address",
@@ -55,7 +47,7 @@ def ab_command(burst: Burst, host: str, port: int, timeout: int = TIMEOUT_SECOND
     headers = [part for name, value in burst.headers for part in ("-H", f"{name}: {value}")]
     address = f"[{host}]" if ":" in host else host
     url = f"http://{address}:{port}{burst.path}"
-    return ["ab", "-v", "4", "-n", str(burst.requests), "-s", str(timeout), *headers, url]
+    return ["ab", "-v", "4", "-n", str(burst.requests), "-s", str(TIMEOUT_SECONDS), *headers, url]
 
 
 def _bursts(path: Path, lines: list[str]) -> Iterator[Burst]:

@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from pytest_sluice.claims import Verdict
-from pytest_sluice.supervisor import MARK
+from pytest_sluice.protocol import MARK
 from pytest_sluice.waiting import Deadline, NotYet, WaitTimeout, wait_for
 
 CHILD = Path(__file__).with_name("child_session.py")
@@ -67,7 +67,7 @@ def left_over(
         assert {"kafka", "namenode", "datanode", "api"} <= session.roles
         assert len(processes) > len(session.roles)  # these, and the supervisor
         assert all(map(is_open, ports))
-        assert any(session.temporary.iterdir())
+        assert session.files()
         end(session)
 
         def gone() -> None:
@@ -130,8 +130,13 @@ class ChildSession:
         return [
             *(f"process {process.pid}" for process in alive),
             *(f"port {host}:{port}" for host, port in ports if is_open((host, port))),
-            *(f"file {path}" for path in self.temporary.iterdir()),
+            *(f"file {path}" for path in self.files()),
         ]
+
+    def files(self) -> list[Path]:
+        """The cluster's directory, wherever it had to go, and all temporary files of the child."""
+        own = Path(self.directory)
+        return [*self.temporary.iterdir(), *([own] if own.exists() else [])]
 
     def _owns(self, process: psutil.Process) -> bool:
         with suppress(psutil.Error):

@@ -9,10 +9,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pytest_sluice import offsets
+from pytest_sluice.answers import TrafficError
 from pytest_sluice.declaration import Burst
 from pytest_sluice.flow.handles import RunApi
 from pytest_sluice.flow.run import Run
-from pytest_sluice.traffic import TrafficError
 from pytest_sluice.waiting import Deadline, NotYet, wait_for
 from tests.integration.malformed import event
 

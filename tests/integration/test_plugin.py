@@ -1,6 +1,8 @@
 """The plugin itself, driven through pytester: what is shown, marked, refused, started, judged."""
 
 import json
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -135,6 +137,43 @@ def test_a_component_that_does_not_come_up_is_a_failure_at_its_stage(
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*stage api: api died with exit code 1*", "*no app*"])
     assert 'name="sluice_stage" value="api"' in (project.path / "junit.xml").read_text()
+
+
+def test_where_no_test_will_run_nothing_is_started(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        test_good="def test_it(sluice_kafka): ...", test_bad="raise ValueError('cannot be read')"
+    )
+    result = project.runpytest_subprocess()
+    result.stdout.fnmatch_lines(["*cannot be read*", "*1 error*"])
+    for option in ("--fixtures", "--setup-plan"):
+        project.runpytest_subprocess(option, "test_good.py")
+    assert not list(project.path.glob(".pytest_cache/sluice/*"))
+
+
+def test_help_works_on_a_broken_configuration(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLUICE_TRIGGER", "soon")
+    result = project.runpytest_subprocess("--help")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*--sluice-trigger=INTERVAL*"])
+
+
+def test_workers_without_a_pipeline_start_no_supervisor(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tempfile.mkdtemp(dir="/tmp")  # short enough for a supervisor's socket
+    monkeypatch.setenv("TMPDIR", temporary)
+    pytester.makepyfile(
+        """
+        import pathlib, tempfile
+
+        def test_plain():
+            assert not list(pathlib.Path(tempfile.gettempdir()).glob("sluice-*"))
+        """
+    )
+    pytester.runpytest_subprocess("-n", "2").assert_outcomes(passed=1)
+    shutil.rmtree(temporary)
 
 
 def test_workers_share_one_cluster(project: pytest.Pytester) -> None:

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterable
 
+import prestodb
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
@@ -95,16 +96,30 @@ def test_a_query_under_the_other_mapping_has_no_rows(
     assert run.presto.query(QUERIES[asked], other).rows == ()
 
 
-def test_the_session_property_switches_a_catalog_to_the_other_mapping(run: Run) -> None:
-    listed: dict[str, str] = dict(
-        row[:2] for row in run.presto.query("show session like '%use_column_names'").rows
+@pytest.mark.parametrize("mapping", QUERIES)
+def test_the_session_property_switches_a_catalog_to_the_other_mapping(
+    run: Run, mapping: MappingName
+) -> None:
+    server, other = run.presto, "name" if mapping == "position" else "position"
+    catalog = server.catalogs[mapping]
+    switched = {f"{catalog}.parquet_use_column_names": str(other == "name").lower()}
+    connection = prestodb.dbapi.connect(
+        host=server.host,
+        port=server.port,
+        user="test",
+        catalog=catalog,
+        schema=server.schema,
+        session_properties=switched,
     )
-    assert {
-        name: listed[f"{name}.parquet_use_column_names"] for name in ("hive", "hive_by_name")
-    } == {
-        "hive": "false",
-        "hive_by_name": "true",
-    }
+    connection._http_session.trust_env = False  # a proxy knows nothing of this address
+    figures = {name: answer(connection, sql) for name, sql in QUERIES.items()}
+    assert figures == {other: {USERS[0]: 4, USERS[1]: 3, USERS[2]: 3}, mapping: {}}
+
+
+def answer(connection: prestodb.dbapi.Connection, sql: str) -> dict[str, int]:
+    cursor = connection.cursor()
+    cursor.execute(sql)
+    return dict(cursor.fetchall())
 
 
 def test_both_catalogs_stand_over_one_metastore(run: Run) -> None:

@@ -12,6 +12,7 @@ from pytest_sluice.distributions import NotProvisioned, jars, java, missing, pro
 from pytest_sluice.distributions.cache import Place, cache_root, select
 from pytest_sluice.distributions.lock import committed
 from pytest_sluice.distributions.report import Summary
+from pytest_sluice.waiting import Deadline, NotYet, wait_for
 
 JARS = {"kafka": 46, "spark": 286, "spark-kafka": 4, "hdfs": 2, "hive": 2, "presto": 184}
 
@@ -100,8 +101,12 @@ def test_a_set_up_killed_in_the_middle_is_taken_up_again(
     (distribution,) = select(committed(), ["spark"])
     place = Place(tmp_path, distribution)
     process = setup("spark")
-    while process.poll() is None and not place.staging.exists():
-        pass
+
+    def began() -> None:
+        if process.poll() is None and not place.staging.exists():
+            raise NotYet(f"{place.staging} is not there")
+
+    wait_for("the set-up to begin", began, Deadline(60))
     process.kill()
     process.communicate(timeout=60)
     assert process.returncode < 0

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -81,6 +82,16 @@ def test_the_lag_goes_to_zero_after_every_burst(sluice_own_run: Run) -> None:
     assert batches == sorted(set(batches))
     ids = event_ids(rows(run, "purchases"))
     assert sorted(ids) == sorted(f"{number}-{n}" for number in range(3) for n in range(40))
+
+
+def test_the_checkpoint_stands_where_the_tables_do(sluice_own_run: Run) -> None:
+    run = sluice_own_run
+    assert run.pipeline.job
+    elsewhere = {"spark.hadoop.fs.defaultFS": "file:///"}
+    run.pipeline = replace(run.pipeline, job=replace(run.pipeline.job, conf=elsewhere))
+    run.topic.produce(SENT)
+    await_commit(run)  # looks into HDFS
+    assert len(rows(run, "guild_membership")) == 7
 
 
 def test_a_job_whose_topic_does_not_exist_ends_with_an_error(sluice_own_run: Run) -> None:

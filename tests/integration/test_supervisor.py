@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,15 +48,7 @@ def cluster() -> Iterator[Cluster]:
         yield cluster
     finally:
         cluster.close()
-        wait_for("the end of the cluster", lambda: ended(cluster.directory), Deadline(SECONDS))
         cluster.await_end()
-
-
-def ended(directory: Path) -> None:
-    """The directory of a cluster is gone, or swept because its supervisor was killed."""
-    sweep()
-    if directory.exists():
-        raise NotYet(f"{directory} is still there")
 
 
 @pytest.fixture
@@ -186,6 +179,51 @@ def test_a_supervisor_that_is_killed_takes_its_roles_along(
     await_death(pid)
     with pytest.raises(ClusterLost, match="no supervisor answers"):
         cluster.ask("status")
+
+
+def test_the_owner_buries_what_its_killed_supervisor_left(
+    cluster: Cluster, backend: ProcessBackend, tmp_path: Path
+) -> None:
+    lost, pid = orphan(backend, tmp_path), running(backend, "role")
+    os.kill(supervisor_of(pid), signal.SIGKILL)
+    await_death(pid)
+    assert is_alive(lost)
+    cluster.close()
+    cluster.await_end()
+    await_death(lost)
+    assert not cluster.directory.exists()
+
+
+def test_a_supervisor_that_dies_at_its_start_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = Path(tempfile.mkdtemp(dir="/tmp"))  # tmp_path is too long for a socket
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho no python here >&2\nexit 3\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(broken))
+    with pytest.raises(ClusterLost, match="died at its start") as lost:
+        Cluster.create()
+    assert "no python here" in str(lost.value)
+    temporary.rmdir()  # which it can only be when it is empty
+
+
+def test_a_request_may_be_long(cluster: Cluster, backend: ProcessBackend) -> None:
+    words = "x" * 100_000
+    done = backend.exec("role", Launch((sys.executable, "-c", "import sys; print(1)", words)))
+    assert done.stdout == b"1\n"
+
+
+def test_what_was_begun_and_not_ended_is_not_begun_again(cluster: Cluster) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    assert cluster.once("whole", lambda: {"n": 1}) == cluster.once("whole", fail) == {"n": 1}
+    with pytest.raises(ZeroDivisionError):
+        cluster.once("half", fail)
+    with pytest.raises(ClusterLost, match="began the half did not end it"):
+        cluster.once("half", lambda: {})
 
 
 def test_what_a_killed_supervisor_left_is_swept(

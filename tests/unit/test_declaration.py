@@ -54,6 +54,21 @@ def test_a_broken_placeholder_is_refused(text: str) -> None:
         declared(Fixed("1 second"), api=Api((text,), Path()))
 
 
+@pytest.mark.parametrize("name", ["python", "host", "port"])
+def test_only_the_api_is_told_its_own_address(name: str) -> None:
+    Pipeline(topic=Topic("clicks"), api=Api((f"{{{name}}}",), Path()))
+    with pytest.raises(BadDeclaration, match=f"'{name}'"):
+        declared(Fixed("1 second"), ddl=Ddl(Path("x.hql"), {"x": f"{{{name}}}"}))
+
+
+def test_a_guest_shares_no_name_with_others() -> None:
+    pipeline = declared(Fixed("1 second"))
+    mine, yours = (pipeline.names(1, guest) for guest in ("aa", "bb"))
+    for part in ("topic", "root", "schema"):
+        names = {getattr(names, part) for names in (mine, yours, pipeline.names(1))}
+        assert len(names) == 3
+
+
 def test_literal_braces_are_written_twice() -> None:
     declared(Fixed("1 second"), api=Api(("{{x}}",), Path()))
     assert fill("{{x}} {topic}", {"topic": "clicks"}) == "{x} clicks"

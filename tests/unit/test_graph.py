@@ -62,6 +62,13 @@ def test_a_failure_reaches_everything_above_and_is_told_once(graph: Graph, tmp_p
     assert failed == ["a"]
 
 
+def test_an_unknown_node_is_named_however_often_it_is_asked_for(graph: Graph) -> None:
+    graph.add("kafka", (), lambda: None)
+    for _ in range(2):
+        with pytest.raises(SluiceError, match="no node 'kafak'"):
+            graph.join("kafak")
+
+
 def test_a_need_must_be_declared_first(graph: Graph) -> None:
     with pytest.raises(SluiceError, match="needs \\['b'\\]"):
         graph.add("a", ["b"], lambda: None)

@@ -81,8 +81,8 @@ def test_a_file_that_is_missing_or_empty_is_refused(tmp_path: Path) -> None:
 
 def test_the_command_keeps_the_burst_and_takes_the_address_of_the_run() -> None:
     burst = Burst(10, "/path", (("Host", "a.example"), ("Accept", "*/*")))
-    assert ab_command(burst, "127.5.6.7", 5001, timeout=7) == [
-        *("ab", "-v", "4", "-n", "10", "-s", "7"),
+    assert ab_command(burst, "127.5.6.7", 5001) == [
+        *("ab", "-v", "4", "-n", "10", "-s", "30"),
         *("-H", "Host: a.example", "-H", "Accept: */*"),
         "http://127.5.6.7:5001/path",
     ]

@@ -106,5 +106,12 @@ def test_the_order_is_the_reports(commands: list[Command]) -> None:
     assert [(command.path, command.host) for command in commands] == first + last
 
 
+def test_a_shell_that_knows_no_comments_swallows_no_command() -> None:
+    # zsh takes what is pasted for commands: a quote in a comment would run on to the next one.
+    comments = [line for line in TRAFFIC.read_text(encoding="utf-8").splitlines() if "#" in line]
+    assert len(comments) > 7
+    assert not set("".join(comments)) & set("'\"`")
+
+
 def test_the_api_serves_every_path_of_the_traffic(commands: list[Command]) -> None:
     assert {command.path for command in commands} <= set(ROUTES)

@@ -16,14 +16,20 @@ class ExternalBackend:
     name = "external"
     attached = True
 
-    def __init__(self, endpoints: Mapping[str, Endpoint], local: Backend) -> None:
+    def __init__(
+        self, endpoints: Mapping[str, Endpoint], local: Backend, services: Sequence[str] = ()
+    ) -> None:
         self._endpoints = dict(endpoints)
         self._local = local
+        self._services = services
 
     def start(self, role: Role) -> None:
-        """Start a component; a service is there already."""
-        if not self._is_external(role.name):
-            self._local.start(role)
+        """Start a component; a service is there already, and one without an address is refused."""
+        if self._is_external(role.name):
+            return
+        if role.name in self._services:
+            raise self._no_address(role.name, next(iter(role.ports)))
+        self._local.start(role)
 
     def endpoint(self, role: str, port: str, view: View = "host") -> Endpoint:
         """The given address, which is the same from every side."""
@@ -32,11 +38,7 @@ class ExternalBackend:
         try:
             return self._endpoints[f"{role}.{port}"]
         except KeyError:
-            raise ServiceNotReady(
-                f"no address is given for {role}.{port}",
-                checked=[f"given are {', '.join(sorted(self._endpoints))}"],
-                remedy=f"--sluice-external=...,{role}.{port}=HOST:PORT",
-            ) from None
+            raise self._no_address(role, port) from None
 
     def exec(self, role: str, launch: Launch, *, seconds: float = 60) -> Completed:
         """Run a command locally, against the external services."""
@@ -78,6 +80,13 @@ class ExternalBackend:
     def leftovers(self) -> Sequence[str]:
         """Components that still run."""
         return self._local.leftovers()
+
+    def _no_address(self, role: str, port: str) -> ServiceNotReady:
+        return ServiceNotReady(
+            f"no address is given for {role}.{port}",
+            checked=[f"given are {', '.join(sorted(self._endpoints))}"],
+            remedy=f"--sluice-external=...,{role}.{port}=HOST:PORT",
+        )
 
     def _owned(self, act: str, role: str) -> Backend:
         if self._is_external(role):

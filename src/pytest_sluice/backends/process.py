@@ -46,6 +46,8 @@ class ProcessBackend:
         self._roles.setdefault(role.name, role)
         site = self.site(role)
         with self.cluster.lock(role.name):
+            if self._runs(role.name):
+                return
             self.make_state(role)
             self._spawn(role.name, role.render(site), site.directory)
 
@@ -68,7 +70,7 @@ class ProcessBackend:
         directory.mkdir(parents=True, exist_ok=True)
         out, err = directory / f"{name}.out", directory / f"{name}.err"
         self._spawn(name, launch, directory, out, err)
-        code = self.cluster.ask("wait", name=name, seconds=seconds)["code"]
+        code = self.cluster.ask("wait", name=name, seconds=seconds, forget=True)["code"]
         if code is None:
             self.kill(name)
         completed = Completed(-1 if code is None else code, out.read_bytes(), err.read_bytes())
@@ -189,6 +191,10 @@ class ProcessBackend:
             out=str(out or self.log_path(name)),
             err=str(err or out or self.log_path(name)),
         )
+
+    def _runs(self, role: str) -> bool:
+        rows = self.cluster.ask("status")["roles"]
+        return any(row["name"] == role and row["code"] is None for row in rows)
 
     def _signal(self, role: str, number: int) -> None:
         self.cluster.ask("signal", name=role, number=number)

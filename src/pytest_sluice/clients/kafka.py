@@ -1,13 +1,13 @@
 """A client of the broker."""
 
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from pytest_sluice.errors import SluiceError
-from pytest_sluice.waiting import NotYet
+from pytest_sluice.waiting import Deadline, NotYet, WaitTimeout
 
 # The broker is near: its clients need not be patient with it.
 QUICK = {
@@ -15,6 +15,8 @@ QUICK = {
     "reconnect_backoff_max_ms": 100,
     "retry_backoff_ms": 10,
 }
+# A broker that is well hands out the next records within milliseconds.
+SILENCE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,10 @@ class Message:
     value: bytes | None
 
 
+class BrokerFailed(SluiceError):
+    """The broker did not do, or not in time, what it was asked."""
+
+
 class Kafka:
     """A client of the broker, for tests; every call opens and closes its own connections."""
 
@@ -34,14 +40,12 @@ class Kafka:
 
     def probe_ready(self) -> None:
         """Ready is a metadata reply that names a broker; an open port is not."""
-        from kafka.errors import KafkaError
-
         try:
             # First, because the client leaks the sockets of a bootstrap that was refused.
             socket.create_connection(self._first_address(), timeout=5).close()
             with self._admin() as admin:
                 brokers = admin.describe_cluster()["brokers"]
-        except (KafkaError, OSError) as error:
+        except (BrokerFailed, OSError) as error:
             raise NotYet(f"{type(error).__name__}: {error}") from error
         if not brokers:
             raise NotYet("a metadata reply without a broker")
@@ -91,14 +95,11 @@ class Kafka:
         """Send values in their order; every one is acknowledged when this returns."""
         from kafka import KafkaProducer
 
-        producer = KafkaProducer(bootstrap_servers=self.bootstrap_servers, **QUICK)
-        try:
+        with self._connected(KafkaProducer) as producer:
             # Only a message with a key may lack a value.
             keyed = ((value, b"" if value is None else None) for value in values)
             for future in [producer.send(topic, value, key) for value, key in keyed]:
                 future.get(timeout=30)
-        finally:
-            producer.close()
 
     def _partitions(self, admin: Any, topic: str) -> list[int]:
         described = admin.describe_topics([topic])[0]
@@ -114,37 +115,50 @@ class Kafka:
     def _admin(self) -> Iterator[Any]:
         from kafka import KafkaAdminClient
 
-        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap_servers, **QUICK)
-        try:
+        with self._connected(KafkaAdminClient) as admin:
             yield admin
-        finally:
-            admin.close()
 
     @contextmanager
     def _consumer(self) -> Iterator[Any]:
         from kafka import KafkaConsumer
 
-        consumer = KafkaConsumer(
-            bootstrap_servers=self.bootstrap_servers,
-            group_id=None,
-            enable_auto_commit=False,
-            fetch_max_wait_ms=20,
-            **QUICK,
-        )
-        try:
+        own = {"group_id": None, "enable_auto_commit": False, "fetch_max_wait_ms": 20}
+        with self._connected(KafkaConsumer, **own) as consumer:
             yield consumer
-        finally:
-            consumer.close()
+
+    @contextmanager
+    def _connected(self, client_class: Callable[..., Any], **own: Any) -> Iterator[Any]:
+        """A client of kafka-python, closed at the end; its errors become BrokerFailed."""
+        from kafka.errors import KafkaError
+
+        try:
+            client = client_class(bootstrap_servers=self.bootstrap_servers, **QUICK, **own)
+            try:
+                yield client
+            finally:
+                client.close()
+        except KafkaError as error:
+            raise BrokerFailed(
+                f"the broker failed: {type(error).__name__}: {error}",
+                checked=[f"asked {self.bootstrap_servers}"],
+            ) from error
 
 
 def _read(consumer: Any, topic: str, partition: int, end: int) -> Iterator[Any]:
-    """The records of one partition below ``end``."""
+    """The records of one partition below ``end``; WaitTimeout where none comes for so long."""
     from kafka import TopicPartition
 
     part = TopicPartition(topic, partition)
     consumer.assign([part])
     consumer.seek_to_beginning(part)
-    while consumer.position(part) < end:
+    deadline = Deadline(SILENCE_SECONDS)
+    while (position := consumer.position(part)) < end:
+        if deadline.expired:
+            raise WaitTimeout(
+                f"no record of {topic}[{partition}] for {SILENCE_SECONDS:g} s",
+                checked=[f"at offset {position}, the end offset is {end}"],
+            )
         for record in consumer.poll(timeout_ms=1000).get(part, ()):
+            deadline.extend()
             if record.offset < end:
                 yield record

@@ -1,6 +1,7 @@
 """The services of a backend as nodes of the graph: started, and ready by a real request."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from uuid import uuid4
 
 from pytest_sluice.clients.hdfs import Hdfs
 from pytest_sluice.clients.kafka import Kafka
@@ -33,6 +34,8 @@ class Deployment:
         self.tools = tools
         self.journal = journal
         self.timeout_factor = timeout_factor
+        # What tells the runs of this session from those of others, where the cluster is shared.
+        self.guest = uuid4().hex[:8] if backend.attached else ""
         self.graph = Graph(journal)
         self.graph.add("kafka", (), self._kafka)
         self.graph.add("namenode", (), lambda: backend.start(hdfs.NAMENODE_ROLE))
@@ -46,14 +49,26 @@ class Deployment:
         return Deadline(seconds * self.timeout_factor)
 
     def await_role(
-        self, role: str, probe: Callable[[], None], seconds: float = READY_SECONDS
+        self,
+        role: str,
+        probe: Callable[[], None],
+        seconds: float = READY_SECONDS,
+        beside: Sequence[str] = (),
     ) -> None:
-        """Wait until a role answers ``probe``; its death fails at once, with its log."""
+        """Wait until a role answers ``probe``; its death fails at once, with its log.
+
+        So does the death of a role ``beside`` it, without which it will not be ready.
+        """
+
+        def alive() -> None:
+            for name in (role, *beside):
+                self.backend.require_alive(name)
+
         wait_for(
             f"{role} to be ready",
             probe,
             self.deadline(seconds),
-            alive=lambda: self.backend.require_alive(role),
+            alive=alive,
             log=lambda: self.backend.logs(role),
             remedy="give a slow machine more time with --sluice-timeout-factor=3",
         )
@@ -75,8 +90,7 @@ class Deployment:
 
     def _hdfs(self) -> Hdfs:
         http = self.backend.endpoint("namenode", "http")
-        self.await_role("namenode", lambda: hdfs.probe_ready(http))
-        self.backend.require_alive("datanode")
+        self.await_role("namenode", lambda: hdfs.probe_ready(http), beside=["datanode"])
         return self.hdfs()
 
     def _metastore(self) -> None:

@@ -32,7 +32,7 @@ class RunTopic:
 
 
 class RunProcess:
-    """A component of a run as a process, to be killed, paused, stopped and started again."""
+    """A component of a run as a process, to be looked at, killed and stopped."""
 
     def __init__(self, backend: Backend, role: str) -> None:
         self.backend = backend
@@ -67,7 +67,9 @@ class RunApi(RunProcess):
         """Send a burst with the real ``ab``, and count every answer by its status."""
         inside = self.backend.endpoint(self.role, "http", "inside")
         command = tuple(ab_command(burst, inside.host, inside.port))
-        done = self.backend.exec(self.role, Launch(command))
+        # An API may take seconds to say that it cannot store one request.
+        seconds = 60 + 10 * burst.requests
+        done = self.backend.exec(self.role, Launch(command), seconds=seconds)
         return parse_ab(done.stdout, burst.requests, exit_code=done.code, stderr=done.stderr)
 
 

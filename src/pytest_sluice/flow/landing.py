@@ -6,16 +6,16 @@ the files out of which Presto reads. Neither asks for the figures that a test ex
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from pytest_sluice import offsets
-from pytest_sluice.answers import Answers
 from pytest_sluice.declaration import Burst, Query, Stage, Table
-from pytest_sluice.errors import SluiceError
-from pytest_sluice.flow.handles import RunApi, RunStream
+from pytest_sluice.flow.handles import RunApi, RunStream, RunTopic
+from pytest_sluice.flow.hops import Stopped, hop
 from pytest_sluice.flow.run import ComponentFailed, Run
 from pytest_sluice.ledger import Landing, Ledger, count_kinds
+from pytest_sluice.sql import Presto
 from pytest_sluice.waiting import Deadline, NotYet, wait_for
 
 Ends = Mapping[int, int]
@@ -23,15 +23,6 @@ Ends = Mapping[int, int]
 # On top of the trigger interval: a micro-batch of a megabyte takes some seconds on a busy machine.
 COMMIT_SECONDS = 60.0
 VISIBLE_SECONDS = 30.0
-
-
-class _Stopped(Exception):
-    """A hop that did not let the run through."""
-
-    def __init__(self, stage: Stage, reason: str) -> None:
-        super().__init__(reason)
-        self.stage = stage
-        self.reason = reason
 
 
 def _told(answers: Mapping[int, int]) -> str:
@@ -57,55 +48,49 @@ class Lander:
 
     def land(self, traffic: Sequence[Burst]) -> Landing:
         """Send the traffic and follow it down; a hop that stops it is told by the landing."""
-        self.run.graph.start(map(self.run.node, self._nodes()))
+        self.run.graph.start(map(self.run.node, ("api", "stream", "presto")))
         try:
             self._send(traffic)
             self._commit()
             self._see()
         except ComponentFailed as error:
             return self._landing(error.stage, str(error))
-        except _Stopped as stopped:
+        except Stopped as stopped:
             return self._landing(stopped.stage, stopped.reason)
         return self._landing(None, "")
 
-    def _nodes(self) -> list[str]:
-        return ["api", "stream", "presto"]
-
     def _send(self, traffic: Sequence[Burst]) -> None:
-        api = self.run.api
+        api, topic = self.run.api, self.run.topic
         self.run.join("stream")  # a burst before the first pinned offset could be missed
         total = sum(burst.requests for burst in traffic)
         self._emit("traffic", requests=total, bursts=len(traffic))
-        ends: Ends = self.run.topic.end_offsets()
+        self._mark_ends(topic)
         for burst in traffic:
-            ends = self._send_burst(api, burst, ends)
-        self.ends = {self.run.names.topic: ends}
+            self._send_burst(api, topic, burst)
         self._judge_answers()
 
-    def _send_burst(self, api: RunApi, burst: Burst, begin: Ends) -> Ends:
+    def _send_burst(self, api: RunApi, topic: RunTopic, burst: Burst) -> None:
         """Send one burst, count its answers, and record its interval of end offsets."""
+        begin = self.ends[topic.name]
         self.requests += burst.requests
-        answers = self._answers(api.burst, burst)
+        with hop("api", f"GET {burst.path}"):
+            answers = api.burst(burst).by_status
         self.answers.update(answers)
-        ends = self.run.topic.end_offsets()
+        end = self._mark_ends(topic)
         if answers and min(answers) >= 500:
             # Nothing is stored: each further request would only wait for its time-out.
-            raise _Stopped("api", f"GET {burst.path}: every answer is {_told(answers)}")
-        self._emit(
-            "burst", path=burst.path, host=burst.host, answers=answers, begin=begin, end=ends
-        )
-        return ends
+            raise Stopped("api", f"GET {burst.path}: every answer is {_told(answers)}")
+        self._emit("burst", path=burst.path, host=burst.host, answers=answers, begin=begin, end=end)
 
-    def _answers(self, send: Callable[[Burst], Answers], burst: Burst) -> Mapping[int, int]:
-        try:
-            return send(burst).by_status
-        except SluiceError as error:  # ab's own, or it ran for too long
-            raise _Stopped("api", f"GET {burst.path}: {error}") from error
+    def _mark_ends(self, topic: RunTopic) -> Ends:
+        with hop("kafka", "asking for the end offsets"):
+            self.ends[topic.name] = topic.end_offsets()
+        return self.ends[topic.name]
 
     def _judge_answers(self) -> None:
         refused = {status: n for status, n in self.answers.items() if not 200 <= status < 300}
         if refused:
-            raise _Stopped("api", f"of {self.requests} answers {_told(refused)}")
+            raise Stopped("api", f"of {self.requests} answers {_told(refused)}")
 
     def _commit(self) -> None:
         stream = self.run.stream
@@ -136,22 +121,22 @@ class Lander:
                 raise NotYet(f"lag {offsets.lag(self.ends, done)}")
 
         try:
-            wait_for(
-                f"query {query.name} to commit {self.ends}",
-                probe,
-                deadline,
-                alive=lambda: self.run.deployment.backend.require_alive(stream.role),
-                log=stream.logs,
-            )
-        except SluiceError as error:
-            raise _Stopped("stream", str(error)) from error
+            with hop("stream"):
+                wait_for(
+                    f"query {query.name} to commit {self.ends}",
+                    probe,
+                    deadline,
+                    alive=lambda: self.run.deployment.backend.require_alive(stream.role),
+                    log=stream.logs,
+                )
         finally:
             self.committed[query.name] = seen[0].ends if seen[0] else {}
 
     def _count_committed(self, stream: RunStream) -> None:
         for query in stream.queries:
             for table in query.tables:
-                self.rows[table.name] = self._rows_by_file(table)
+                with hop("hdfs", f"counting the rows of {table.name}"):
+                    self.rows[table.name] = self._rows_by_file(table)
 
     def _rows_by_file(self, table: Table) -> dict[str, int]:
         """The rows of every file of a table that has any, by URL, as its footer says."""
@@ -160,23 +145,22 @@ class Lander:
         return {url: number for url, number in rows.items() if number}
 
     def _see(self) -> None:
+        presto = self.run.presto
         for table in self.run.pipeline.tables:
-            self._await_visible(table)
+            with hop("presto"):
+                self._await_visible(presto, table)
 
-    def _await_visible(self, table: Table) -> None:
+    def _await_visible(self, presto: Presto, table: Table) -> None:
         wanted = self.rows[table.name].keys()
 
         def probe() -> dict[str, int]:
-            seen = self.run.presto.visible_files(self.run.qualified(table))
+            seen = presto.visible_files(self.run.qualified(table))
             if missing := wanted - seen.keys():
                 raise NotYet(f"{len(missing)} of {len(wanted)} files are not visible")
             return seen
 
-        try:
-            deadline = self.run.deployment.deadline(VISIBLE_SECONDS)
-            self.visible[table.name] = wait_for(f"Presto to see {table.name}", probe, deadline)
-        except SluiceError as error:
-            raise _Stopped("presto", str(error)) from error
+        deadline = self.run.deployment.deadline(VISIBLE_SECONDS)
+        self.visible[table.name] = wait_for(f"Presto to see {table.name}", probe, deadline)
 
     def _landing(self, stage: Stage | None, reason: str) -> Landing:
         landing = Landing(
@@ -198,10 +182,14 @@ class Lander:
         return landing
 
     def _messages(self) -> dict[str, int]:
-        """What the topic holds by kind; nothing where there is no topic to ask."""
+        """What the topic holds by kind; nothing where there is no broker to ask any more."""
         if not self.ends:
             return {}
-        values = (message.value for message in self.run.topic.messages())
+        try:
+            with hop("kafka"):
+                values = [message.value for message in self.run.topic.messages()]
+        except Stopped:
+            return {}
         return dict(count_kinds(values, self.run.pipeline.topic.kind))
 
     def _emit(self, kind: str, **fields: object) -> None:

@@ -1,6 +1,7 @@
 """A run: one traffic through one deployment of the pipeline, with topic, folder and schema."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import cached_property
 from typing import Any
 
@@ -39,7 +40,8 @@ class Run:
         self.number = number
         self.pipeline = pipeline
         self.deployment = deployment
-        self.names: Names = pipeline.names(number)
+        self.names: Names = pipeline.names(number, deployment.guest)
+        self._processes: list[RunProcess] = []
         graph, name = self.graph, self.node
         graph.add(name("topic"), ["kafka"], self._topic)
         graph.add(name("tables"), ["hdfs", "metastore"], self._tables)
@@ -136,7 +138,7 @@ class Run:
         if declared is None:
             raise BadDeclaration("the pipeline declares no API")
         role = api_component.role(self.node("api"), declared, self.values)
-        self.deployment.backend.start(role)
+        self._start(role)
         endpoint = self.deployment.backend.endpoint(role.name, "http")
         self.deployment.await_role(role.name, lambda: api_component.probe_ready(declared, endpoint))
         return RunApi(self.deployment.backend, role.name)
@@ -144,7 +146,7 @@ class Run:
     def start_stream(self) -> RunStream:
         """Start the job (again) and wait until every query has pinned its start offsets."""
         role = self._stream_role()
-        self.deployment.backend.start(role)
+        self._start(role)
         checkpoints = {q: fill(q.checkpoint, self.values) for q in self.pipeline.queries}
         stream = RunStream(self.deployment.backend, role.name, self.hdfs, checkpoints)
         for query in stream.queries:
@@ -153,10 +155,13 @@ class Run:
 
     def close(self) -> None:
         """Kill what processes the run has of its own; the services stay."""
-        backend = self.deployment.backend
-        for name in ("api", "stream"):
-            if self.graph.started(self.node(name)) and not backend.attached:
-                RunProcess(backend, self.node(name)).kill()
+        with ExitStack() as kills:  # the last started first, and all of them whatever happens
+            for process in self._processes:
+                kills.callback(process.kill)
+
+    def _start(self, role: Role) -> None:
+        self.deployment.backend.start(role)
+        self._processes.append(RunProcess(self.deployment.backend, role.name))
 
     def _stream_role(self) -> Role:
         job = self.pipeline.job

@@ -1,1 +1,1 @@
-"""What each service is: its roles, how they are rendered, when they are ready, and a client."""
+"""What each service is: its roles, how they are rendered, and when they are ready."""

@@ -53,7 +53,7 @@ def _namenode_settings(site: Site) -> dict[str, str]:
     return {
         **client_settings(rpc),
         "dfs.permissions.enabled": "false",
-        "dfs.namenode.name.dir": f"file://{site.state}",
+        "dfs.namenode.name.dir": site.state.as_uri(),
         "dfs.namenode.http-address": str(http),
         "dfs.namenode.rpc-bind-host": rpc.host,
         "dfs.namenode.datanode.registration.ip-hostname-check": "false",
@@ -66,7 +66,7 @@ def _datanode_settings(site: Site) -> dict[str, str]:
     host = site.endpoints["data"].host
     return {
         **client_settings(site.peers["namenode.rpc"]),
-        "dfs.datanode.data.dir": f"file://{site.state}",
+        "dfs.datanode.data.dir": site.state.as_uri(),
         "dfs.datanode.address": str(site.endpoints["data"]),
         "dfs.datanode.http.address": str(site.endpoints["http"]),
         "dfs.datanode.ipc.address": str(site.endpoints["ipc"]),

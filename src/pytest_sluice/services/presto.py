@@ -43,6 +43,10 @@ hive.parquet.use-column-names={by_name}
 
 OPENS = opens("java.base/java.lang", "java.base/java.lang.reflect", "java.base/java.net")
 
+# The server starts a JMX agent, which listens on every interface, unless the JVM seems to have one:
+# a port is all that it looks at. So it is told one, and the JVM is not to listen there.
+NO_JMX_AGENT = ("-Dcom.sun.management.jmxremote.port=1", "-XX:-ManagementServer")
+
 
 def _files(site: Site) -> dict[str, str]:
     http = site.endpoints["http"]
@@ -71,7 +75,7 @@ def render(site: Site) -> Launch:
     options = (
         *OPENS,
         f"-Dlog.levels-file={site.directory}/log.properties",
-        "-Djdk.attach.allowAttachSelf=true",
+        *NO_JMX_AGENT,
         f"-Dconfig={site.directory}/config.properties",
     )
     argv = java(
