@@ -51,16 +51,11 @@ EVERYTHING = ["presto", "stream", "api"]
 def measure(nodes: Sequence[str]) -> dict[str, float]:
     """Start nodes in a cluster of their own: wall and CPU seconds until ready, peak MiB."""
     root = prepared_root()
-    with tempfile.TemporaryDirectory() as logs:
-        cluster = Cluster.create()
-        try:
-            backend = ProcessBackend(cluster, tools(root), ROLES, Path(logs), templates(root))
-            deployment = Deployment(backend, backend.tools, Journal(Path(logs) / "events.jsonl"))
-            run = Run(1, pytest_sluice_pipeline(None), deployment)  # type: ignore[arg-type]
-            return _measured(run, nodes, psutil.Process(cluster.ask("status")["pid"]))
-        finally:
-            cluster.close()
-            cluster.await_end()
+    with tempfile.TemporaryDirectory() as logs, Cluster.create() as cluster:
+        backend = ProcessBackend(cluster, tools(root), ROLES, Path(logs), templates(root))
+        deployment = Deployment(backend, backend.tools, Journal(Path(logs) / "events.jsonl"))
+        run = Run(1, pytest_sluice_pipeline(None), deployment)  # type: ignore[arg-type]
+        return _measured(run, nodes, psutil.Process(cluster.ask("status")["pid"]))
 
 
 def _measured(run: Run, nodes: Sequence[str], supervisor: psutil.Process) -> dict[str, float]:

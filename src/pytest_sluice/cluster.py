@@ -66,6 +66,15 @@ class Cluster:
             raise
         return cls(directory, lease)
 
+    def __enter__(self) -> "Cluster":
+        """The cluster, for as long as the block."""
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        """Give the lease back, and wait for the end: of a lease that was the last, that is."""
+        self.close()
+        self.await_end()
+
     def close(self) -> None:
         """Give the lease back; whoever still asks in another thread hears that it is gone."""
         self._closed = True

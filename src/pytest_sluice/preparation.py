@@ -7,9 +7,8 @@ archive when it ends. An interrupted preparation is begun again from the start.
 import fcntl
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -74,21 +73,11 @@ def _prepare(root: Path, say: Say) -> None:
     _dump_base(root)
     _extract_web_applications(root)
     logs = root / "logs"  # they stay, for whoever has to find out why it failed
-    with _cluster() as cluster:
+    with Cluster.create() as cluster:
         _make_states(root, cluster, logs)
         say("first states of kafka, namenode and metastore are made")
         recorder = ProcessBackend(cluster, tools(root, record=True), ROLES, logs, templates(root))
         _record(root, recorder, Journal(logs / "events.jsonl"), say)
-
-
-@contextmanager
-def _cluster() -> Iterator[Cluster]:
-    cluster = Cluster.create()
-    try:
-        yield cluster
-    finally:
-        cluster.close()
-        cluster.await_end()
 
 
 def _dump_base(root: Path) -> None:

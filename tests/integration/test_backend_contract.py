@@ -70,12 +70,8 @@ def fake_command(launch: Launch) -> Completed:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """A cluster of this module, for roles that are Python."""
-    cluster = Cluster.create()
-    try:
+    with Cluster.create() as cluster:
         yield cluster
-    finally:
-        cluster.close()
-        cluster.await_end()
 
 
 @pytest.fixture(scope="module")

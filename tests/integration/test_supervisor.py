@@ -43,12 +43,8 @@ pathlib.Path(sys.argv[1]).write_text(str(child.pid))
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
     """A cluster; whatever a test did to it, nothing of it stays."""
-    cluster = Cluster.create()
-    try:
+    with Cluster.create() as cluster:
         yield cluster
-    finally:
-        cluster.close()
-        cluster.await_end()
 
 
 @pytest.fixture
