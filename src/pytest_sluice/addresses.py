@@ -7,6 +7,7 @@ address is taken (by a listener on every interface), any free port.
 import random
 import socket
 import sys
+from contextlib import suppress
 
 # Bound for as long as the cluster lives: whoever can bind it owns the address.
 CLAIM_PORT = 47127
@@ -24,6 +25,7 @@ class Addresses:
     def claim(self, name: str, preferred: int, wildcard: bool = False) -> tuple[str, int]:
         """The host and port for ``name``: ``preferred`` where it can be bound, else a free one.
 
+        No two names get one port, though neither may be listening yet.
         A ``wildcard`` listener takes its port on every interface, so it is looked for there.
         """
         if name not in self._ports:
@@ -32,10 +34,12 @@ class Addresses:
 
     def _bindable(self, preferred: int, wildcard: bool) -> int:
         host = "" if wildcard else self.host
-        try:
-            return _probe(host, preferred)
-        except OSError:
-            return _probe(host, 0)
+        if preferred and preferred not in self._ports.values():
+            with suppress(OSError):
+                return _probe(host, preferred)
+        while (free := _probe(host, 0)) in self._ports.values():
+            pass
+        return free
 
 
 def _own_host() -> tuple[str, socket.socket | None]:

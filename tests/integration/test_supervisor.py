@@ -205,6 +205,14 @@ def test_a_supervisor_that_dies_at_its_start_leaves_nothing(
     temporary.rmdir()  # which it can only be when it is empty
 
 
+def test_two_roles_that_want_one_port_get_two(cluster: Cluster) -> None:
+    wish = {"port": "http", "preferred": PORT, "wildcard": False}
+    first, second = (cluster.ask("endpoint", role=role, **wish) for role in ("first", "second"))
+    assert first["port"] == PORT
+    assert second["port"] != PORT
+    assert cluster.ask("endpoint", role="first", **wish) == first
+
+
 def test_a_request_may_be_long(cluster: Cluster, backend: ProcessBackend) -> None:
     words = "x" * 100_000
     done = backend.exec("role", Launch((sys.executable, "-c", "import sys; print(1)", words)))
