@@ -33,8 +33,10 @@ SPARK_CONFIG: dict[str, Any] = {
     "spark.log.level": "WARN",
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.variant.allowDuplicateKeys": "true",  # the last of several equal keys wins
-    # HDFS clients wait 400 ms before they ask again whether a block is complete.
+    # HDFS clients wait 400 ms before they ask again whether a block is complete, and twice as long
+    # each time; after 12 times from 5 ms on, which is 20 s, they give up.
     "spark.hadoop.dfs.client.block.write.locateFollowingBlock.initial.delay.ms": "5",
+    "spark.hadoop.dfs.client.block.write.locateFollowingBlock.retries": "12",
 }
 SEAL = uuid4().hex
 

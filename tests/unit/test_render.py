@@ -73,6 +73,15 @@ def test_the_datanode_is_known_by_the_address_that_it_listens_on() -> None:
     assert "<name>dfs.client.use.datanode.hostname</name><value>true</value>" in text
 
 
+def test_a_client_that_asks_soon_asks_for_long() -> None:
+    settings = hdfs.client_settings(PEERS["namenode.rpc"])
+    name = "dfs.client.block.write.locateFollowingBlock"
+    delay, retries = (int(settings[f"{name}.{part}"]) for part in ("initial.delay.ms", "retries"))
+    waits = [delay * 2**number for number in range(retries)]
+    assert waits[0] <= 10
+    assert 10_000 <= sum(waits) <= 30_000
+
+
 def test_a_configuration_value_is_escaped() -> None:
     assert "<value>a&amp;b&lt;c</value>" in hdfs.site_xml({"x": "a&b<c"})
 

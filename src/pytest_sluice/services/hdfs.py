@@ -34,8 +34,11 @@ def client_settings(namenode: Endpoint) -> dict[str, str]:
         "fs.defaultFS": f"hdfs://{namenode}",
         "dfs.replication": "1",
         "dfs.client.use.datanode.hostname": "true",
-        # The default of 400 ms is the wait for a block to be reported: most of a small batch.
+        # The default of 400 ms is the wait for a block to be reported: most of a small batch. It is
+        # doubled at each retry, so 12 of them are 20 s, where the default of 5 would be 0.2 s: too
+        # short for a busy machine.
         "dfs.client.block.write.locateFollowingBlock.initial.delay.ms": "5",
+        "dfs.client.block.write.locateFollowingBlock.retries": "12",
     }
 
 
