@@ -177,9 +177,10 @@ class Supervisor:
 
     async def bury(self) -> None:
         """Kill what runs, last started first, and remove the directory."""
-        for child in reversed(self.children.values()):
+        children = list(self.children.values())  # a command is forgotten when it ends
+        for child in reversed(children):
             child.signal(signal.SIGKILL)
-        for child in self.children.values():
+        for child in children:
             await child.ended.wait()
         kill_orphans()
         shutil.rmtree(self.directory, ignore_errors=True)

@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -14,7 +16,7 @@ import pytest
 from pytest_sluice.backends.process import ProcessBackend
 from pytest_sluice.cluster import Cluster, clusters, sweep
 from pytest_sluice.contracts import Launch, Role
-from pytest_sluice.errors import ClusterLost
+from pytest_sluice.errors import ClusterLost, SluiceError
 from pytest_sluice.waiting import Deadline, NotYet, wait_for
 from tests.integration.roles import PORT, ask, process_backend, web
 
@@ -22,6 +24,7 @@ SECONDS = 10
 
 HOLDER = """
 import signal, sys
+from contextlib import suppress
 from pathlib import Path
 from pytest_sluice.cluster import Cluster
 from tests.integration.roles import process_backend, web
@@ -136,6 +139,30 @@ def test_a_role_that_is_paused_dies_as_well(cluster: Cluster, backend: ProcessBa
     cluster.close()
     await_death(pid)
     await_removal(cluster.directory)
+
+
+def test_commands_under_way_die_as_well(cluster: Cluster, backend: ProcessBackend) -> None:
+    pid = running(backend, "role")
+    supervisor = supervisor_of(pid)
+    hang = Launch((sys.executable, "-c", "import signal; signal.pause()"))
+
+    def run() -> None:
+        with suppress(SluiceError, OSError):  # the cluster is gone before the command has ended
+            backend.exec("role", hang)
+
+    def under_way() -> None:
+        if len(backend.leftovers()) < 1 + len(commands):
+            raise NotYet("not all commands run")
+
+    commands = [threading.Thread(target=run) for _ in range(4)]
+    for command in commands:
+        command.start()
+    wait_for("the commands to run", under_way, Deadline(SECONDS))
+    cluster.close()
+    await_death(pid, supervisor)
+    await_removal(cluster.directory)
+    for command in commands:
+        command.join()
 
 
 def test_a_process_that_left_its_group_dies_as_well(
