@@ -7,8 +7,6 @@ traffic, to the last claim on the report's tables, and to the end, which has two
 it. The ratios are to the services alone, started together (see start.py).
 """
 
-import argparse
-import json
 import statistics
 import subprocess
 import sys
@@ -23,7 +21,7 @@ from xml.etree import ElementTree
 HERE = Path(__file__).parent.parent
 sys.path.insert(0, str(HERE))
 
-from bench.start import EVERYTHING, measure  # noqa: E402
+from bench.start import EVERYTHING, measure, report  # noqa: E402
 from pytest_sluice.events import read_events  # noqa: E402
 
 COMMAND = (sys.executable, "-m", "pytest", "tests/e2e", "--sluice-trigger=1 second")
@@ -84,18 +82,5 @@ def benchmark(repeat: int) -> dict[str, Any]:
     return {"rounds": rounds, "medians": medians, **ratios}
 
 
-def main() -> None:
-    """Run, print, and write JSON where asked."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
-    text = json.dumps(benchmark(args.repeat), indent=2)
-    print(text)
-    if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(text + "\n", encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    report(benchmark, __doc__)

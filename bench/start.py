@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -127,9 +127,9 @@ def benchmark(repeat: int) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Run, print, and write JSON where asked."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def report(benchmark: Callable[[int], dict[str, Any]], description: str | None) -> None:
+    """Run a benchmark as the command line says: print its JSON, and write it where asked."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
@@ -141,4 +141,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    report(benchmark, __doc__)

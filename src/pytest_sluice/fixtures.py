@@ -151,8 +151,19 @@ def sluice_landing(sluice_session: Session) -> Landing:
 
 
 @pytest.fixture
+def sluice_record(request: pytest.FixtureRequest) -> Callable[[Verdict], Verdict]:
+    """Record a verdict for the summary: directly, where the statement is no query."""
+
+    def record(verdict: Verdict) -> Verdict:
+        request.node.user_properties.append((PROPERTY, verdict.as_json()))
+        return verdict
+
+    return record
+
+
+@pytest.fixture
 def sluice_check(
-    request: pytest.FixtureRequest, sluice_landing: Landing, sluice_presto: Presto
+    sluice_landing: Landing, sluice_presto: Presto, sluice_record: Callable[[Verdict], Verdict]
 ) -> Callable[[Claim], Verdict]:
     """Judge a claim under both mappings, and record its verdict for the summary."""
 
@@ -163,19 +174,7 @@ def sluice_check(
             return error
 
     def check(claim: Claim) -> Verdict:
-        verdict = judge(claim, answer(claim.sql, "position"), answer(claim.sql, "name"))
-        request.node.user_properties.append((PROPERTY, verdict.as_json()))
-        return verdict
+        by_position, by_name = answer(claim.sql, "position"), answer(claim.sql, "name")
+        return sluice_record(judge(claim, by_position, by_name))
 
     return check
-
-
-@pytest.fixture
-def sluice_record(request: pytest.FixtureRequest) -> Callable[[Verdict], Verdict]:
-    """Record a verdict on a statement that is no query, for the summary."""
-
-    def record(verdict: Verdict) -> Verdict:
-        request.node.user_properties.append((PROPERTY, verdict.as_json()))
-        return verdict
-
-    return record
