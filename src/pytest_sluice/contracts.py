@@ -1,5 +1,6 @@
 """The contracts between services, components and backends: Role, Site, Launch, Backend."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,24 +26,29 @@ class Tools:
     """What a role is run with: the JRE, the jars by distribution, and class data options.
 
     ``class_data`` maps a role's name to JVM options; it returns none where no archive is at hand.
+    ``python`` is the interpreter that runs the code under test. All paths are those of the place
+    where the roles run, which may be the inside of a container.
     """
 
     java: Path
     jars: Mapping[str, tuple[Path, ...]]
     class_data: Callable[[str], tuple[str, ...]] = lambda _role: ()
+    python: Path = Path(sys.executable)
 
 
 @dataclass(frozen=True)
 class Site:
     """Where one role shall run: its directory, its own endpoints, and those of its peers.
 
-    ``endpoints`` are by port name, ``peers`` by ``role.port``.
+    ``endpoints`` are by port name, ``peers`` by ``role.port``. ``published`` has, by port name, the
+    address under which the host reaches a port of a container; it is empty for a process.
     """
 
     directory: Path
     endpoints: Mapping[str, Endpoint]
     peers: Mapping[str, Endpoint]
     tools: Tools
+    published: Mapping[str, Endpoint] = field(default_factory=dict)
 
     @property
     def state(self) -> Path:
@@ -67,15 +73,20 @@ Render = Callable[[Site], Launch]
 class Role:
     """One process of a service or component: the unit of start, kill, pause and logs.
 
-    ``ports`` are the ports of the document by name, 0 where any free one will do. ``wildcard``
-    says that the process listens on every interface and cannot be told otherwise. ``prepare``
-    renders the command that makes the role's first ``state`` (a format, say).
+    ``service`` is what the document's cluster calls the place where it runs. ``ports`` are the
+    ports of the document by name, 0 where any free one will do. ``outside`` are the ports on which
+    a container serves the host in the place of those of the same name, where a service has to tell
+    its clients another address there. ``wildcard`` says that the process listens on every interface
+    and cannot be told otherwise. ``prepare`` renders the command that makes the role's first
+    ``state`` (a format, say).
     """
 
     name: str
     render: Render
+    service: str = ""
     ports: Mapping[str, int] = field(default_factory=dict)
     peers: tuple[str, ...] = ()
+    outside: Mapping[str, int] = field(default_factory=dict)
     wildcard: bool = False
     prepare: Render | None = None
 

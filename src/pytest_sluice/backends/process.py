@@ -58,7 +58,8 @@ class ProcessBackend:
             "endpoint",
             role=role,
             port=port,
-            preferred=known.ports[port],
+            # A port on every interface would be taken from a second cluster: any free one.
+            preferred=0 if known.wildcard else known.ports[port],
             wildcard=known.wildcard,
         )
         return Endpoint(answer["host"], answer["port"])

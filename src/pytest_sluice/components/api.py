@@ -1,7 +1,6 @@
 """The HTTP API of the pipeline under test, as a role."""
 
 import http.client
-import sys
 from collections.abc import Mapping
 
 from pytest_sluice.contracts import Endpoint, Launch, Role, Site
@@ -14,7 +13,12 @@ def role(name: str, api: Api, values: Mapping[str, str]) -> Role:
 
     def render(site: Site) -> Launch:
         own = site.endpoints["http"]
-        filled = {**values, "python": sys.executable, "host": own.host, "port": str(own.port)}
+        filled = {
+            **values,
+            "python": str(site.tools.python),
+            "host": own.host,
+            "port": str(own.port),
+        }
         return Launch(
             argv=tuple(fill(word, filled) for word in api.command),
             # Nothing is left in the folder of the code under test.
@@ -22,7 +26,7 @@ def role(name: str, api: Api, values: Mapping[str, str]) -> Role:
             directory=api.directory,
         )
 
-    return Role(name, render, ports={"http": api.port})
+    return Role(name, render, "mids", ports={"http": api.port})
 
 
 def probe_ready(api: Api, endpoint: Endpoint) -> None:

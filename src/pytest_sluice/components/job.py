@@ -1,8 +1,6 @@
 """The Spark application of the pipeline under test, as a role: spark-submit, client mode."""
 
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 from pytest_sluice.contracts import Launch, Role, Site
 from pytest_sluice.declaration import Env, Job, fill_all
@@ -59,14 +57,14 @@ def role(name: str, job: Job, values: Mapping[str, str], hdfs: Mapping[str, str]
                 options=(*MODULE_OPTIONS, log_option(site.directory)),
             ),
             environment={
-                **_environment(site.directory),
+                **_environment(site),
                 **_triggers(job),
                 **fill_all(job.environment, values),
             },
             files=log_file(),
         )
 
-    return Role(name, render, ports={"driver": 0})
+    return Role(name, render, "spark", ports={"driver": 0})
 
 
 def _conf(site: Site) -> dict[str, str]:
@@ -82,11 +80,11 @@ def _conf(site: Site) -> dict[str, str]:
     }
 
 
-def _environment(directory: Path) -> dict[str, str]:
+def _environment(site: Site) -> dict[str, str]:
     return {
-        "PYSPARK_PYTHON": sys.executable,
+        "PYSPARK_PYTHON": str(site.tools.python),
         "PYTHONDONTWRITEBYTECODE": "1",
-        "SPARK_LOCAL_DIRS": str(directory / "local"),
+        "SPARK_LOCAL_DIRS": str(site.directory / "local"),
     }
 
 

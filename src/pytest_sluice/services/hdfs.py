@@ -118,11 +118,16 @@ def render_datanode(site: Site) -> Launch:
 
 
 NAMENODE_ROLE = Role(
-    "namenode", render_namenode, ports={"rpc": 8020, "http": 50070}, prepare=render_format
+    "namenode",
+    render_namenode,
+    "cloudera",
+    ports={"rpc": 8020, "http": 50070},
+    prepare=render_format,
 )
 DATANODE_ROLE = Role(
     "datanode",
     render_datanode,
+    "cloudera",
     ports={"data": 50010, "http": 50075, "ipc": 50020},
     peers=("namenode.rpc",),
 )

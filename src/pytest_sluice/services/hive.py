@@ -51,9 +51,15 @@ def render(site: Site) -> Launch:
     return Launch(argv, files=log_file())
 
 
-# It listens on every interface (Hive 2.3 has no setting for it), so a port of the document would
-# be taken from a second cluster: any free one, and clients use the cluster's own address.
-ROLE = Role("metastore", render, ports={"thrift": 0}, peers=("namenode.rpc",), wildcard=True)
+# It listens on every interface: Hive 2.3 has no setting for it.
+ROLE = Role(
+    "metastore",
+    render,
+    "cloudera",
+    ports={"thrift": 9083},
+    peers=("namenode.rpc",),
+    wildcard=True,
+)
 
 
 def cli(

@@ -1,20 +1,24 @@
 """Kafka in KRaft mode: one broker that is its own controller."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from pytest_sluice.contracts import Launch, Role, Site
+from pytest_sluice.contracts import Endpoint, Launch, Role, Site
 from pytest_sluice.services.jvm import java
 
 # Any 22 characters of URL-safe base64 that encode 16 bytes; one cluster never meets another.
 CLUSTER_ID = "c2x1aWNlLWNsdXN0ZXItMQ"
+# On which port a broker in a container serves the host.
+OUTSIDE = {"client": 9092}
 
 PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{controller}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://{client},CONTROLLER://{controller}
-advertised.listeners=PLAINTEXT://{client}
+listeners={listeners},CONTROLLER://{controller}
+advertised.listeners={advertised}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,HOST:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=PLAINTEXT
 log.dirs={state}
 num.partitions=1
@@ -33,11 +37,24 @@ log.cleaner.dedupe.buffer.size=4194304
 
 
 def _properties(site: Site) -> dict[str, str]:
-    endpoints = site.endpoints
+    client = site.endpoints["client"]
+    listeners = {"PLAINTEXT": client}
+    advertised = dict(listeners)
+    if published := site.published.get("client"):
+        # A broker tells each client where to go on: to the host another address than inside.
+        listeners["HOST"] = Endpoint(client.host, OUTSIDE["client"])
+        advertised["HOST"] = published
     text = PROPERTIES.format(
-        client=endpoints["client"], controller=endpoints["controller"], state=site.state
+        listeners=_urls(listeners),
+        advertised=_urls(advertised),
+        controller=site.endpoints["controller"],
+        state=site.state,
     )
     return {"server.properties": text}
+
+
+def _urls(listeners: Mapping[str, Endpoint]) -> str:
+    return ",".join(f"{name}://{endpoint}" for name, endpoint in listeners.items())
 
 
 def render(site: Site) -> Launch:
@@ -63,6 +80,8 @@ def _launch(site: Site, name: str, *main: str) -> Launch:
 ROLE = Role(
     "kafka",
     render,
+    "kafka",
     ports={"client": 29092, "controller": 29093},
+    outside=OUTSIDE,
     prepare=render_format,
 )

@@ -90,7 +90,13 @@ def render(site: Site) -> Launch:
     return Launch(argv, files=_files(site))
 
 
-ROLE = Role("presto", render, ports={"http": 8080}, peers=("namenode.rpc", "metastore.thrift"))
+ROLE = Role(
+    "presto",
+    render,
+    "presto",
+    ports={"http": 8080},
+    peers=("namenode.rpc", "metastore.thrift"),
+)
 
 
 def probe_started(endpoint: Endpoint) -> None:
