@@ -53,7 +53,7 @@ def measure(nodes: Sequence[str]) -> dict[str, float]:
     root = prepared_root()
     with tempfile.TemporaryDirectory() as logs, Cluster.create() as cluster:
         backend = ProcessBackend(cluster, tools(root), ROLES, Path(logs), templates(root))
-        deployment = Deployment(backend, backend.tools, Journal(Path(logs) / "events.jsonl"))
+        deployment = Deployment(backend, Journal(Path(logs) / "events.jsonl"))
         run = Run(1, pytest_sluice_pipeline(None), deployment)  # type: ignore[arg-type]
         return _measured(run, nodes, psutil.Process(cluster.ask("status")["pid"]))
 

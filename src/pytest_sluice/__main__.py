@@ -41,8 +41,31 @@ def _supervise(args: argparse.Namespace) -> int:
     return supervise(args.directory, args.lease)
 
 
+def _launch(args: argparse.Namespace) -> int:
+    from pytest_sluice.serving import become
+    from pytest_sluice.wire import launch_from_json
+
+    become(launch_from_json(args.launch), args.place)
+
+
+def _tools(_args: argparse.Namespace) -> int:
+    from pytest_sluice.class_data import ROLES, prepared_root, tools
+    from pytest_sluice.wire import tools_to_json
+
+    print(tools_to_json(tools(prepared_root()), ROLES))
+    return 0
+
+
+def _discard(args: argparse.Namespace) -> int:
+    from pytest_sluice.backends.engine import discard
+
+    discard(args.label)
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     from pytest_sluice.distributions.command import add_arguments
+    from pytest_sluice.serving import PLACE
 
     parser = argparse.ArgumentParser(prog="python -m pytest_sluice", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
@@ -51,6 +74,15 @@ def _parser() -> argparse.ArgumentParser:
     setup.set_defaults(run=_setup)
     status = commands.add_parser("status", help="the clusters that run on this machine")
     status.set_defaults(run=_status)
+    launch = commands.add_parser("launch", help="become a process, in a container (internal)")
+    launch.add_argument("--place", type=Path, default=PLACE, help="folder of the role")
+    launch.add_argument("launch", help="what to run, as JSON")
+    launch.set_defaults(run=_launch)
+    tools = commands.add_parser("tools", help="what roles are run with here, as JSON (internal)")
+    tools.set_defaults(run=_tools)
+    discard = commands.add_parser("discard", help="remove containers by their label (internal)")
+    discard.add_argument("label", metavar="KEY=VALUE")
+    discard.set_defaults(run=_discard)
     supervise = commands.add_parser("supervise", help="own one cluster's processes (internal)")
     supervise.add_argument("directory", type=Path)
     supervise.add_argument("lease", type=int, help="file descriptor of the first lease")

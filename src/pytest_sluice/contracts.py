@@ -114,6 +114,10 @@ class Backend(Protocol):
     name: str
     attached: bool
 
+    @property
+    def tools(self) -> Tools:
+        """What roles and commands are run with, in the place where they run."""
+
     def start(self, role: Role) -> None:
         """Start the role, or do nothing where it already runs."""
 
@@ -144,8 +148,11 @@ class Backend(Protocol):
     def stop(self, role: str, *, grace: float = 10) -> int:
         """SIGTERM, after ``grace`` seconds SIGKILL; the exit code."""
 
+    def save_logs(self) -> None:
+        """Bring logs that would go with their roles into the folder of the session's logs."""
+
     def scratch(self, name: str) -> Path:
-        """A folder for the files of commands, removed with the cluster."""
+        """A folder for the files of commands, where they run; removed with the cluster."""
 
     def leftovers(self) -> Sequence[str]:
         """What still runs of what was started here, a description each; empty is clean."""

@@ -80,9 +80,12 @@ def _or_broken(join: Callable[[], Any]) -> Any:
 
 
 @pytest.fixture(scope="session")
-def sluice_session(pytestconfig: pytest.Config) -> Session:
-    """The session: settings, journal, cluster, runs."""
-    return pytestconfig.stash[SESSION]
+def sluice_session(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Session:
+    """The session: settings, journal, cluster, runs; with compose its project is up."""
+    session = pytestconfig.stash[SESSION]
+    if session.awaits_project:
+        request.getfixturevalue("sluice_compose")
+    return session
 
 
 @pytest.fixture(scope="session")

@@ -107,14 +107,14 @@ def _make_states(root: Path, cluster: Cluster, logs: Path) -> None:
     backend = ProcessBackend(cluster, tools(root), ROLES, logs, templates(root))
     for role in (kafka.ROLE, hdfs.NAMENODE_ROLE):
         shutil.copytree(backend.make_state(role), templates(root) / role.name)
-    deployment = Deployment(backend, backend.tools, Journal(logs / "states.jsonl"), TIMEOUT_FACTOR)
+    deployment = Deployment(backend, Journal(logs / "states.jsonl"), TIMEOUT_FACTOR)
     deployment.graph.join("metastore")
     backend.stop("metastore", grace=60)
     shutil.copytree(backend.make_state(hive.ROLE), templates(root) / "metastore")
 
 
 def _record(root: Path, backend: ProcessBackend, journal: Journal, say: Say) -> None:
-    deployment = Deployment(backend, backend.tools, journal, TIMEOUT_FACTOR)
+    deployment = Deployment(backend, journal, TIMEOUT_FACTOR)
     run = Run(1, warm_up.pipeline(), deployment)
     run.graph.start(["topic", "tables", "stream", "presto"])
     run.topic.produce(MESSAGES)

@@ -13,15 +13,13 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
-from pytest_sluice.backends.external import ExternalBackend, parse_addresses
-from pytest_sluice.backends.process import ProcessBackend
-from pytest_sluice.class_data import prepared_root, templates, tools
+from pytest_sluice.backends.compose import Project
+from pytest_sluice.backing import Backing
 from pytest_sluice.cluster import Cluster, sweep
-from pytest_sluice.contracts import Backend, Tools
 from pytest_sluice.declaration import Pipeline
-from pytest_sluice.errors import BadDeclaration, SluiceError
+from pytest_sluice.errors import BadDeclaration
 from pytest_sluice.events import Follower, Journal
-from pytest_sluice.flow.deployment import ROLES, Deployment
+from pytest_sluice.flow.deployment import Deployment
 from pytest_sluice.flow.landing import Lander
 from pytest_sluice.flow.run import Run
 from pytest_sluice.ledger import Landing
@@ -71,6 +69,8 @@ class Session:
         self._shared = shared
         self._lock = threading.RLock()
         self._followers: list[Follower] = []
+        self._project: Project | None = None
+        self._wanted: list[str] = []
 
     @property
     def pipeline(self) -> Pipeline:
@@ -152,10 +152,20 @@ class Session:
         return Landing.from_json(found) if found else None
 
     def start(self, nodes: Iterable[str]) -> None:
-        """Bring nodes of the shared run about in the background."""
-        nodes = list(nodes)
-        if nodes:
-            self.run.graph.start(map(self.run.node, nodes))
+        """Bring nodes of the shared run about in the background; with compose once it is told."""
+        self._wanted = list(nodes)
+        if self._wanted and not self.awaits_project:
+            self.run.graph.start(map(self.run.node, self._wanted))
+
+    @property
+    def awaits_project(self) -> bool:
+        """Whether the services are those of a compose project that was not told yet."""
+        return self.settings["backend"] == "compose" and self._project is None
+
+    def tell_project(self, project: Project) -> None:
+        """Say which compose project has the services; what was wanted starts as they come up."""
+        self._project = project
+        self.start(self._wanted)
 
     @contextmanager
     def own_run(self) -> Iterator[Run]:
@@ -165,6 +175,10 @@ class Session:
             yield run
         finally:
             run.close()
+
+    def save_logs(self) -> None:
+        """Bring the logs of roles that are not written to files into the folder of logs."""
+        self.deployment.backend.save_logs()
 
     def landing(self) -> Landing:
         """The landing of the shared run; brought about once, whoever asks."""
@@ -181,9 +195,9 @@ class Session:
 
     @cached_property
     def _deployment(self) -> Deployment:
-        tools = self._tools  # first: nothing is started where nothing is set up
-        factor = self.settings["timeout_factor"]
-        return Deployment(self._backend(), tools, self.journal, factor)
+        backing = Backing(self.settings, self._root, self.cluster, self.directory / "logs")
+        backend = backing.make(self._project)
+        return Deployment(backend, self.journal, self.settings["timeout_factor"])
 
     @cached_property
     def _run(self) -> Run:
@@ -199,26 +213,3 @@ class Session:
 
     def _next_number(self) -> int:
         return int(self.cluster.ask("number")["number"])
-
-    @cached_property
-    def _prepared(self) -> Path:
-        return prepared_root()
-
-    @cached_property
-    def _tools(self) -> Tools:
-        return tools(self._prepared)
-
-    def _backend(self) -> Backend:
-        local = ProcessBackend(
-            self.cluster, self._tools, ROLES, self.directory / "logs", templates(self._prepared)
-        )
-        if self.settings["backend"] == "process":
-            return local
-        addresses = self.settings["external"]
-        if not addresses:
-            raise SluiceError(
-                "the backend external has no addresses",
-                remedy="--sluice-external=kafka.client=HOST:PORT,namenode.rpc=HOST:PORT,...",
-            )
-        services = [role.name for role in ROLES]
-        return ExternalBackend(parse_addresses(addresses), local, services)

@@ -1,6 +1,5 @@
 """Tiny real roles for the tests of backends and supervisors: a Python process each."""
 
-import sys
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -44,9 +43,9 @@ def web(name: str, *, stubborn: bool = False) -> Role:
     def render(site: Site) -> Launch:
         own = site.endpoints["http"]
         words = (own.host, str(own.port), str(site.state), str(stubborn))
-        return Launch((sys.executable, "-c", SERVER, *words))
+        return Launch((str(site.tools.python), "-c", SERVER, *words))
 
-    return Role(name, render, ports={"http": PORT, "other": 0})
+    return Role(name, render, "mids", ports={"http": PORT, "other": 0})
 
 
 def ask(endpoint: Endpoint) -> str:

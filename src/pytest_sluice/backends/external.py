@@ -6,7 +6,7 @@ The components of a run (API, job) and commands run as local processes, as on th
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pytest_sluice.contracts import Backend, Completed, Endpoint, Launch, Role, View
+from pytest_sluice.contracts import Backend, Completed, Endpoint, Launch, Role, Tools, View
 from pytest_sluice.errors import BadDeclaration, ServiceNotReady, Unsupported
 
 
@@ -22,6 +22,11 @@ class ExternalBackend:
         self._endpoints = dict(endpoints)
         self._local = local
         self._services = services
+
+    @property
+    def tools(self) -> Tools:
+        """Those of the components and commands, which run locally."""
+        return self._local.tools
 
     def start(self, role: Role) -> None:
         """Start a component; a service is there already, and one without an address is refused."""
@@ -72,6 +77,10 @@ class ExternalBackend:
     def stop(self, role: str, *, grace: float = 10) -> int:
         """Stop a component; the exit code."""
         return self._owned("stop", role).stop(role, grace=grace)
+
+    def save_logs(self) -> None:
+        """Those of the components."""
+        self._local.save_logs()
 
     def scratch(self, name: str) -> Path:
         """A local folder."""

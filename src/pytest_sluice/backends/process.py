@@ -2,12 +2,12 @@
 
 import itertools
 import os
-import re
 import shutil
 import signal
 from collections.abc import Sequence
 from pathlib import Path
 
+from pytest_sluice.backends.deaths import SEARCHED_LINES, died, overdue
 from pytest_sluice.cluster import Cluster
 from pytest_sluice.contracts import Completed, Endpoint, Launch, Role, Site, Tools, View
 from pytest_sluice.errors import ServiceNotReady, SluiceError
@@ -76,7 +76,7 @@ class ProcessBackend:
             self.kill(name)
         completed = Completed(-1 if code is None else code, out.read_bytes(), err.read_bytes())
         if code is None:
-            raise _overdue(launch, seconds, completed.output)
+            raise overdue(launch, seconds, completed.output)
         return completed
 
     def exit_code(self, role: str) -> int | None:
@@ -91,6 +91,9 @@ class ProcessBackend:
         except FileNotFoundError:
             return []
         return text.splitlines()[-lines:]
+
+    def save_logs(self) -> None:
+        """Nothing: they are files already."""
 
     def log_path(self, role: str) -> Path:
         """Where the role's output goes; it stays after the cluster."""
@@ -128,11 +131,7 @@ class ProcessBackend:
         """Raise :class:`ServiceNotReady` with the end of the log when the role is dead."""
         code = self.exit_code(role)
         if code is not None:
-            raise ServiceNotReady(
-                f"{role} died with exit code {code}",
-                checked=[*_causes(self.logs(role, 2000)), *self.logs(role)],
-                remedy=f"its whole log is {self.log_path(role)}",
-            )
+            raise died(role, code, self.logs(role, SEARCHED_LINES), str(self.log_path(role)))
 
     def site(self, role: Role) -> Site:
         """The place of a role: its directory, endpoints, and those of its peers."""
@@ -209,16 +208,6 @@ class ProcessBackend:
             ) from None
 
 
-# An exception's own line: what it is about stands above its trace, far from the end of a log.
-_EXCEPTION = re.compile(r"^(Caused by: |Exception in |[\w.]+(Error|Exception): )")
-
-
-def _causes(lines: Sequence[str]) -> list[str]:
-    """The distinct lines that name an exception, the last few of them, cut to a readable length."""
-    found = dict.fromkeys(line[:300] for line in lines if _EXCEPTION.match(line))
-    return list(found)[-4:]
-
-
 def _role_and_port(peer: str) -> tuple[str, str]:
     role, _, port = peer.partition(".")
     return role, port
@@ -226,10 +215,3 @@ def _role_and_port(peer: str) -> tuple[str, str]:
 
 def _inherited() -> dict[str, str]:
     return {name: os.environ[name] for name in INHERITED if name in os.environ}
-
-
-def _overdue(launch: Launch, seconds: float, output: str) -> SluiceError:
-    return SluiceError(
-        f"{Path(launch.argv[0]).name} ran for {seconds:g} s without an end, and was killed",
-        checked=[" ".join(launch.argv[-6:]), *output.splitlines()[-20:]],
-    )

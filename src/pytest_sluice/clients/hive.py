@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from pytest_sluice.contracts import Backend, Tools
+from pytest_sluice.contracts import Backend
 from pytest_sluice.errors import SluiceError
 from pytest_sluice.services.hive import cli
 
@@ -14,9 +14,8 @@ CLI_SECONDS = 180.0
 class Hive:
     """HiveQL through the real Hive CLI; each call is a process of some seconds."""
 
-    def __init__(self, backend: Backend, tools: Tools, directory: Path) -> None:
+    def __init__(self, backend: Backend, directory: Path) -> None:
         self._backend = backend
-        self._tools = tools
         self._directory = directory
 
     def execute(self, statements: str) -> str:
@@ -31,7 +30,7 @@ class Hive:
     def _run(self, *arguments: str) -> str:
         metastore = self._backend.endpoint("metastore", "thrift", "inside")
         namenode = self._backend.endpoint("namenode", "rpc", "inside")
-        launch = cli(self._tools, self._directory, metastore, namenode, arguments)
+        launch = cli(self._backend.tools, self._directory, metastore, namenode, arguments)
         completed = self._backend.exec("metastore", launch, seconds=CLI_SECONDS)
         if completed.code:
             raise HiveQLFailed(

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from pytest_sluice.clients.hdfs import Hdfs
 from pytest_sluice.clients.kafka import Kafka
-from pytest_sluice.contracts import Backend, Role, Tools
+from pytest_sluice.contracts import Backend, Role
 from pytest_sluice.events import Journal
 from pytest_sluice.graph import Graph
 from pytest_sluice.services import hdfs, hive, kafka, presto
@@ -27,11 +27,8 @@ READY_SECONDS = 90.0
 class Deployment:
     """The services of one backend. Nodes: kafka, hdfs, metastore, presto-server."""
 
-    def __init__(
-        self, backend: Backend, tools: Tools, journal: Journal, timeout_factor: float = 1
-    ) -> None:
+    def __init__(self, backend: Backend, journal: Journal, timeout_factor: float = 1) -> None:
         self.backend = backend
-        self.tools = tools
         self.journal = journal
         self.timeout_factor = timeout_factor
         # What tells the runs of this session from those of others, where the cluster is shared.

@@ -90,7 +90,7 @@ class Run:
         """HiveQL through the real CLI."""
         backend = self.deployment.backend
         directory = backend.scratch(self.node("hive"))
-        return Hive(backend, self.deployment.tools, directory)
+        return Hive(backend, directory)
 
     def join(self, name: str) -> Any:
         """Wait for one of the run's nodes."""
