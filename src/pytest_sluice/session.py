@@ -21,7 +21,7 @@ from pytest_sluice.contracts import Backend, Tools
 from pytest_sluice.declaration import Pipeline
 from pytest_sluice.errors import BadDeclaration, SluiceError
 from pytest_sluice.events import Follower, Journal
-from pytest_sluice.flow.deployment import ROLES, Deployment
+from pytest_sluice.flow.deployment import Deployment, roles
 from pytest_sluice.flow.landing import Lander
 from pytest_sluice.flow.run import Run
 from pytest_sluice.ledger import Landing
@@ -183,7 +183,7 @@ class Session:
     def _deployment(self) -> Deployment:
         tools = self._tools  # first: nothing is started where nothing is set up
         factor = self.settings["timeout_factor"]
-        return Deployment(self._backend(), tools, self.journal, factor)
+        return Deployment(self._backend(), tools, self.journal, factor, self.settings["kafka"])
 
     @cached_property
     def _run(self) -> Run:
@@ -209,8 +209,9 @@ class Session:
         return tools(self._prepared)
 
     def _backend(self) -> Backend:
+        services = roles(self.settings["kafka"])
         local = ProcessBackend(
-            self.cluster, self._tools, ROLES, self.directory / "logs", templates(self._prepared)
+            self.cluster, self._tools, services, self.directory / "logs", templates(self._prepared)
         )
         if self.settings["backend"] == "process":
             return local
@@ -220,5 +221,5 @@ class Session:
                 "the backend external has no addresses",
                 remedy="--sluice-external=kafka.client=HOST:PORT,namenode.rpc=HOST:PORT,...",
             )
-        services = [role.name for role in ROLES]
-        return ExternalBackend(parse_addresses(addresses), local, services)
+        names = [role.name for role in services]
+        return ExternalBackend(parse_addresses(addresses), local, names)

@@ -17,6 +17,12 @@ def _backend(text: str) -> str:
     return text
 
 
+def _kafka(text: str) -> str:
+    if text not in ("kraft", "zookeeper"):
+        raise ValueError("Kafka runs with kraft or zookeeper")
+    return text
+
+
 def _interval(text: str) -> str:
     interval_seconds(text)
     return text
@@ -68,6 +74,13 @@ SETTINGS = (
         "ROLE.PORT=HOST:PORT,...",
         "addresses of the services that are there already, for the backend external",
         str,
+    ),
+    Setting(
+        "kafka",
+        "kraft",
+        "MODE",
+        "what holds Kafka together: kraft (the broker itself) or zookeeper (Kafka 3.9, ZooKeeper)",
+        _kafka,
     ),
     Setting(
         "trigger",
