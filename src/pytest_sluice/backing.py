@@ -10,9 +10,9 @@ from pytest_sluice.backends.external import ExternalBackend, parse_addresses
 from pytest_sluice.backends.process import ProcessBackend
 from pytest_sluice.class_data import prepared_root, templates, tools
 from pytest_sluice.cluster import Cluster
-from pytest_sluice.contracts import Backend
+from pytest_sluice.contracts import Backend, Role
 from pytest_sluice.errors import SluiceError
-from pytest_sluice.flow.deployment import ROLES
+from pytest_sluice.flow.deployment import roles
 from pytest_sluice.settings import Settings
 
 # Backends whose roles are containers of an engine.
@@ -38,9 +38,13 @@ class Backing:
         }
         return makers[self.settings["backend"]]()
 
+    @property
+    def _roles(self) -> tuple[Role, ...]:
+        return roles(self.settings["kafka"])
+
     def _process(self) -> ProcessBackend:
         root = prepared_root()  # first: nothing is started where nothing is set up
-        return ProcessBackend(self.cluster, tools(root), ROLES, self.logs, templates(root))
+        return ProcessBackend(self.cluster, tools(root), self._roles, self.logs, templates(root))
 
     def _external(self) -> ExternalBackend:
         addresses = self.settings["external"]
@@ -49,12 +53,12 @@ class Backing:
                 "the backend external has no addresses",
                 remedy="--sluice-external=kafka.client=HOST:PORT,namenode.rpc=HOST:PORT,...",
             )
-        services = [role.name for role in ROLES]
-        return ExternalBackend(parse_addresses(addresses), self._process(), services)
+        names = [role.name for role in self._roles]
+        return ExternalBackend(parse_addresses(addresses), self._process(), names)
 
     def _containers(self) -> ContainersBackend:
         image = self.settings["image"]
-        return ContainersBackend(self.cluster, ROLES, self.logs, image=image, root=self.root)
+        return ContainersBackend(self.cluster, self._roles, self.logs, image=image, root=self.root)
 
     def _compose(self, project: Project | None) -> ComposeBackend:
         if project is None:
@@ -62,4 +66,4 @@ class Backing:
                 "the backend compose has no project yet",
                 remedy="ask for the fixture sluice_session, which brings it up by docker_services",
             )
-        return ComposeBackend(self.cluster, ROLES, self.logs, project)
+        return ComposeBackend(self.cluster, self._roles, self.logs, project)

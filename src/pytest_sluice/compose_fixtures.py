@@ -16,7 +16,7 @@ from pytest_sluice.backends.containers import docker_name
 from pytest_sluice.backends.engine import left
 from pytest_sluice.errors import ServiceNotReady
 from pytest_sluice.fixtures import SESSION
-from pytest_sluice.flow.deployment import ROLES
+from pytest_sluice.flow.deployment import roles
 from pytest_sluice.protocol import MARK
 from pytest_sluice.session import Session
 
@@ -43,8 +43,11 @@ def docker_compose_command(pytestconfig: pytest.Config) -> str:
     """``docker compose`` with the variables of the cluster, and its mark, by which it is killed."""
     session = pytestconfig.stash[SESSION]
     path = session.cluster.directory / "compose.env"
-    found = variables(session.cluster, ROLES, pytestconfig.rootpath)
-    found["SLUICE_IMAGE"] = session.settings["image"]
+    mode = session.settings["kafka"]
+    found = variables(session.cluster, roles(mode), pytestconfig.rootpath)
+    found |= {"SLUICE_IMAGE": session.settings["image"], "SLUICE_KAFKA": mode}
+    if mode == "zookeeper":
+        found["COMPOSE_PROFILES"] = "zookeeper"
     path.write_text("".join(f"{name}={value}\n" for name, value in found.items()), "utf-8")
     mark = f"{MARK}={session.cluster.directory}"
     return shlex.join(["env", mark, "docker", "compose", "--env-file", str(path)])

@@ -78,7 +78,10 @@ class Role:
     a container serves the host in the place of those of the same name, where a service has to tell
     its clients another address there. ``wildcard`` says that the process listens on every interface
     and cannot be told otherwise. ``prepare`` renders the command that makes the role's first
-    ``state`` (a format, say).
+    ``state`` (a format, say). ``template`` is the name under which a prepared first state is kept,
+    where it is not the role's own: variants of a role must not be given each other's. ``before`` is
+    called before each start, once the state is there; it waits until nothing of an earlier life of
+    the role is in the way, and raises a SluiceError where that does not end.
     """
 
     name: str
@@ -89,6 +92,8 @@ class Role:
     outside: Mapping[str, int] = field(default_factory=dict)
     wildcard: bool = False
     prepare: Render | None = None
+    template: str = ""
+    before: Callable[[Site], None] = lambda _site: None
 
 
 @dataclass(frozen=True)

@@ -196,8 +196,8 @@ class Session:
     @cached_property
     def _deployment(self) -> Deployment:
         backing = Backing(self.settings, self._root, self.cluster, self.directory / "logs")
-        backend = backing.make(self._project)
-        return Deployment(backend, self.journal, self.settings["timeout_factor"])
+        backend, factor = backing.make(self._project), self.settings["timeout_factor"]
+        return Deployment(backend, self.journal, factor, self.settings["kafka"])
 
     @cached_property
     def _run(self) -> Run:

@@ -29,6 +29,12 @@ def _flag(text: str) -> bool:
         raise ValueError("write true or false") from None
 
 
+def _kafka(text: str) -> str:
+    if text not in ("kraft", "zookeeper"):
+        raise ValueError("Kafka runs with kraft or zookeeper")
+    return text
+
+
 def _interval(text: str) -> str:
     interval_seconds(text)
     return text
@@ -104,6 +110,13 @@ SETTINGS = (
         "ROLE.PORT=HOST:PORT,...",
         "addresses of the services that are there already, for the backend external",
         str,
+    ),
+    Setting(
+        "kafka",
+        "kraft",
+        "MODE",
+        "what holds Kafka together: kraft (the broker itself) or zookeeper (Kafka 3.9, ZooKeeper)",
+        _kafka,
     ),
     Setting(
         "trigger",

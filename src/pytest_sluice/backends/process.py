@@ -24,8 +24,8 @@ COMMANDS = itertools.count(1)
 class ProcessBackend:
     """Roles as processes of one :class:`Cluster`; their logs go to ``logs``.
 
-    ``templates`` holds a prepared first ``state`` by role name; where one is missing the role's own
-    ``prepare`` command makes it.
+    ``templates`` holds prepared first states, each by the name of its template, which is the
+    role's where it has no other; where one is missing the role's own ``prepare`` command makes it.
     """
 
     name = "process"
@@ -49,6 +49,7 @@ class ProcessBackend:
             if self._runs(role.name):
                 return
             self.make_state(role)
+            role.before(site)
             self._spawn(role.name, role.render(site), site.directory)
 
     def endpoint(self, role: str, port: str, view: View = "host") -> Endpoint:
@@ -145,7 +146,7 @@ class ProcessBackend:
     def make_state(self, role: Role) -> Path:
         """Make the role's first state where it has none: a copy of its template, or by itself."""
         site = self.site(role)
-        template = self.templates / role.name
+        template = self.templates / (role.template or role.name)
         if site.state.exists():
             return site.state
         site.directory.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """A client of the broker."""
 
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -49,6 +49,16 @@ class Kafka:
             raise NotYet(f"{type(error).__name__}: {error}") from error
         if not brokers:
             raise NotYet("a metadata reply without a broker")
+
+    def probe_led(self, topics: Collection[str]) -> None:
+        """NotYet unless clients are told of a leader for every partition of these topics."""
+        try:
+            with self._admin() as admin:
+                led = {topic["name"] for topic in admin.describe_topics() if _is_led(topic)}
+        except BrokerFailed as error:
+            raise NotYet(error.cause) from error
+        if missing := set(topics) - led:
+            raise NotYet(f"nobody leads {', '.join(sorted(missing))}")
 
     def _first_address(self) -> tuple[str, int]:
         host, _, port = self.bootstrap_servers.split(",")[0].rpartition(":")
@@ -142,6 +152,11 @@ class Kafka:
                 f"the broker failed: {type(error).__name__}: {error}",
                 checked=[f"asked {self.bootstrap_servers}"],
             ) from error
+
+
+def _is_led(topic: Any) -> bool:
+    partitions = topic["partitions"]
+    return bool(partitions) and all(part["leader_id"] >= 0 for part in partitions)
 
 
 def _read(consumer: Any, topic: str, partition: int, end: int) -> Iterator[Any]:

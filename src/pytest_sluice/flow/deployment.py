@@ -8,33 +8,52 @@ from pytest_sluice.clients.kafka import Kafka
 from pytest_sluice.contracts import Backend, Role
 from pytest_sluice.events import Journal
 from pytest_sluice.graph import Graph
-from pytest_sluice.services import hdfs, hive, kafka, presto
+from pytest_sluice.services import hdfs, hive, kafka, presto, zookeeper
 from pytest_sluice.waiting import Deadline, wait_for
-
-ROLES: tuple[Role, ...] = (
-    kafka.ROLE,
-    hdfs.NAMENODE_ROLE,
-    hdfs.DATANODE_ROLE,
-    hive.ROLE,
-    presto.ROLE,
-)
 
 # Seconds without an answer after which a role that still runs is given up; scaled by the setting
 # timeout_factor. The slowest here needs 12 s on two busy cores.
 READY_SECONDS = 90.0
 
 
-class Deployment:
-    """The services of one backend. Nodes: kafka, hdfs, metastore, presto-server."""
+def roles(mode: kafka.Mode = "kraft") -> tuple[Role, ...]:
+    """The roles of all services, with Kafka in this mode."""
+    ensemble = (zookeeper.ROLE,) if mode == "zookeeper" else ()
+    return (
+        *ensemble,
+        kafka.BROKERS[mode],
+        hdfs.NAMENODE_ROLE,
+        hdfs.DATANODE_ROLE,
+        hive.ROLE,
+        presto.ROLE,
+    )
 
-    def __init__(self, backend: Backend, journal: Journal, timeout_factor: float = 1) -> None:
+
+class Deployment:
+    """The services of one backend. Nodes: kafka, hdfs, metastore, presto-server.
+
+    With Kafka in the mode zookeeper there is a node of that name as well, which kafka needs.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        journal: Journal,
+        timeout_factor: float = 1,
+        mode: kafka.Mode = "kraft",
+    ) -> None:
         self.backend = backend
         self.journal = journal
         self.timeout_factor = timeout_factor
         # What tells the runs of this session from those of others, where the cluster is shared.
         self.guest = uuid4().hex[:8] if backend.attached else ""
         self.graph = Graph(journal)
-        self.graph.add("kafka", (), self._kafka)
+        self._broker = kafka.BROKERS[mode]
+        # What the broker cannot be without.
+        self._ensemble = ("zookeeper",) if mode == "zookeeper" else ()
+        if self._ensemble:
+            self.graph.add("zookeeper", (), self._zookeeper)
+        self.graph.add("kafka", self._ensemble, self.start_kafka)
         self.graph.add("namenode", (), lambda: backend.start(hdfs.NAMENODE_ROLE))
         self.graph.add("datanode", (), lambda: backend.start(hdfs.DATANODE_ROLE))
         self.graph.add("hdfs", ("namenode", "datanode"), self._hdfs)
@@ -79,11 +98,25 @@ class Deployment:
         endpoint = self.backend.endpoint
         return Hdfs(endpoint("namenode", "rpc"), endpoint("namenode", "http"))
 
-    def _kafka(self) -> Kafka:
-        self.backend.start(kafka.ROLE)
+    def start_kafka(self) -> Kafka:
+        """Start the broker (again) and wait until it answers; its client."""
+        self.backend.start(self._broker)
         client = self.kafka()
-        self.await_role("kafka", client.probe_ready)
+        self.await_role("kafka", lambda: self._probe_kafka(client), beside=self._ensemble)
         return client
+
+    def _probe_kafka(self, client: Kafka) -> None:
+        client.probe_ready()
+        if self._ensemble:
+            # A broker that starts again with ZooKeeper tells of itself before it tells of its
+            # topics.
+            endpoint = self.backend.endpoint("zookeeper", "client")
+            client.probe_led(zookeeper.children(endpoint, kafka.TOPICS))
+
+    def _zookeeper(self) -> None:
+        self.backend.start(zookeeper.ROLE)
+        endpoint = self.backend.endpoint("zookeeper", "client")
+        self.await_role("zookeeper", lambda: zookeeper.probe_ready(endpoint))
 
     def _hdfs(self) -> Hdfs:
         http = self.backend.endpoint("namenode", "http")
