@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pytest_sluice.backends.compose import ComposeBackend, Project
 from pytest_sluice.backends.containers import ContainersBackend
-from pytest_sluice.backends.external import ExternalBackend, parse_addresses
+from pytest_sluice.backends.external import ExternalBackend
+from pytest_sluice.backends.inventory import OPTION, read_inventory
 from pytest_sluice.backends.process import ProcessBackend
 from pytest_sluice.class_data import prepared_root, templates, tools
 from pytest_sluice.cluster import Cluster
@@ -51,10 +52,10 @@ class Backing:
         if not addresses:
             raise SluiceError(
                 "the backend external has no addresses",
-                remedy="--sluice-external=kafka.client=HOST:PORT,namenode.rpc=HOST:PORT,...",
+                remedy=OPTION,
             )
         names = [role.name for role in self._roles]
-        return ExternalBackend(parse_addresses(addresses), self._process(), names)
+        return ExternalBackend(read_inventory(addresses, self.root), self._process(), names)
 
     def _containers(self) -> ContainersBackend:
         image = self.settings["image"]

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from time import monotonic
 from typing import Any
 
+from pytest_sluice.access import Access
 from pytest_sluice.backends.deaths import SEARCHED_LINES, died, overdue
 from pytest_sluice.backends.engine import containers, told
 from pytest_sluice.cluster import Cluster
@@ -42,6 +43,7 @@ class DockerRoles(ABC):
         self.label = label
         self.log_directory = logs
         self._roles = {role.name: role for role in roles}
+        self.access = Access(data_nodes=self._data_nodes)
 
     @abstractmethod
     def ask_image(self, *words: str) -> bytes:
@@ -85,6 +87,10 @@ class DockerRoles(ABC):
         if view == "inside":
             return Endpoint(self.inside_host(role), inner_port(known, port))
         return self.published(role, known.outside.get(port, inner_port(known, port)))
+
+    def endpoints(self, role: str, port: str, view: View = "host") -> tuple[Endpoint, ...]:
+        """The one address."""
+        return (self.endpoint(role, port, view),)
 
     def exec(self, role: str, launch: Launch, *, seconds: float = 60) -> Completed:
         """Run a command in the role's container."""
@@ -184,6 +190,10 @@ class DockerRoles(ABC):
     def _inside(self, peer: str) -> Endpoint:
         role, _, port = peer.partition(".")
         return self.endpoint(role, port, "inside")
+
+    def _data_nodes(self) -> dict[str, str]:
+        inside = self.endpoint("datanode", "http", "inside")
+        return {str(inside): str(self.endpoint("datanode", "http"))}
 
     def save_logs(self) -> None:
         """Write the log of every container to the folder of logs, before they are removed."""

@@ -3,15 +3,20 @@
 from functools import cached_property
 from typing import Any
 
+from pytest_sluice.access import Access
 from pytest_sluice.contracts import Endpoint
 
 
 class Hdfs:
-    """A client of the file system over WebHDFS, for tests. Paths are absolute: ``/tmp/table``."""
+    """A client of the file system over WebHDFS, for tests. Paths are absolute: ``/tmp/table``.
 
-    def __init__(self, rpc: Endpoint, http: Endpoint) -> None:
+    ``rpc`` is what files are called by inside the cluster, ``http`` where WebHDFS answers.
+    """
+
+    def __init__(self, rpc: Endpoint, http: Endpoint, access: Access | None = None) -> None:
         self.url = f"hdfs://{rpc}"
         self.http = http
+        self._access = access or Access()
         self._rows: dict[str, int] = {}
 
     @cached_property
@@ -20,7 +25,12 @@ class Hdfs:
         import fsspec
 
         return fsspec.filesystem(
-            "webhdfs", host=self.http.host, port=self.http.port, use_listings_cache=False
+            "webhdfs",
+            host=self.http.host,
+            port=self.http.port,
+            user=self._access.hdfs_user or None,
+            data_proxy=dict(self._access.data_nodes()),
+            use_listings_cache=False,
         )
 
     def read(self, path: str) -> bytes | None:
