@@ -38,17 +38,17 @@ class Kafka:
     def __init__(self, bootstrap_servers: str) -> None:
         self.bootstrap_servers = bootstrap_servers
 
-    def probe_ready(self) -> None:
-        """Ready is a metadata reply that names a broker; an open port is not."""
+    def probe_ready(self, brokers: int = 1) -> None:
+        """Ready is a metadata reply that names so many brokers; an open port is not."""
         try:
             # First, because the client leaks the sockets of a bootstrap that was refused.
             socket.create_connection(self._first_address(), timeout=5).close()
             with self._admin() as admin:
-                brokers = admin.describe_cluster()["brokers"]
+                named = len(admin.describe_cluster()["brokers"])
         except (BrokerFailed, OSError) as error:
             raise NotYet(f"{type(error).__name__}: {error}") from error
-        if not brokers:
-            raise NotYet("a metadata reply without a broker")
+        if named < brokers:
+            raise NotYet(f"a metadata reply with {named} brokers of {brokers}")
 
     def _first_address(self) -> tuple[str, int]:
         host, _, port = self.bootstrap_servers.split(",")[0].rpartition(":")

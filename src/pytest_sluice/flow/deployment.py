@@ -28,12 +28,19 @@ class Deployment:
     """The services of one backend. Nodes: kafka, hdfs, metastore, presto-server."""
 
     def __init__(
-        self, backend: Backend, tools: Tools, journal: Journal, timeout_factor: float = 1
+        self,
+        backend: Backend,
+        tools: Tools,
+        journal: Journal,
+        timeout_factor: float = 1,
+        replication: int = 1,
     ) -> None:
         self.backend = backend
         self.tools = tools
         self.journal = journal
         self.timeout_factor = timeout_factor
+        # Of the blocks that clients write.
+        self.replication = replication
         # What tells the runs of this session from those of others, where the cluster is shared.
         self.guest = uuid4().hex[:8] if backend.attached else ""
         self.graph = Graph(journal)

@@ -1,6 +1,7 @@
-"""Kafka in KRaft mode: one broker that is its own controller."""
+"""Kafka in KRaft mode: brokers that are their own controllers, one of them or several."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from pytest_sluice.contracts import Endpoint, Launch, Role, Site
@@ -13,8 +14,8 @@ OUTSIDE = {"client": 9092}
 
 PROPERTIES = """\
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@{controller}
+node.id={number}
+controller.quorum.voters={voters}
 controller.listener.names=CONTROLLER
 listeners={listeners},CONTROLLER://{controller}
 advertised.listeners={advertised}
@@ -22,13 +23,13 @@ listener.security.protocol.map=PLAINTEXT:PLAINTEXT,HOST:PLAINTEXT,CONTROLLER:PLA
 inter.broker.listener.name=PLAINTEXT
 log.dirs={state}
 num.partitions=1
-offsets.topic.replication.factor=1
+offsets.topic.replication.factor={replicas}
 offsets.topic.num.partitions=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
+transaction.state.log.replication.factor={replicas}
+transaction.state.log.min.isr={in_sync}
 transaction.state.log.num.partitions=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.replication.factor={replicas}
+share.coordinator.state.topic.min.isr={in_sync}
 share.coordinator.state.topic.num.partitions=1
 group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
@@ -36,7 +37,7 @@ log.cleaner.dedupe.buffer.size=4194304
 """
 
 
-def _properties(site: Site) -> dict[str, str]:
+def _properties(site: Site, number: int, of: int) -> dict[str, str]:
     client = site.endpoints["client"]
     listeners = {"PLAINTEXT": client}
     advertised = dict(listeners)
@@ -49,6 +50,10 @@ def _properties(site: Site) -> dict[str, str]:
         advertised=_urls(advertised),
         controller=site.endpoints["controller"],
         state=site.state,
+        number=number,
+        voters=_voters(site, of),
+        replicas=of,
+        in_sync=min(of, 2),
     )
     return {"server.properties": text}
 
@@ -57,31 +62,49 @@ def _urls(listeners: Mapping[str, Endpoint]) -> str:
     return ",".join(f"{name}://{endpoint}" for name, endpoint in listeners.items())
 
 
-def render(site: Site) -> Launch:
-    """The broker, on a formatted ``state``."""
-    return _launch(site, "kafka", "kafka.Kafka", str(_config(site)))
+def _voters(site: Site, of: int) -> str:
+    """The quorum: every broker is a controller as well, and knows all of them beforehand."""
+    if of == 1:
+        return f"1@{site.endpoints['controller']}"
+    return ",".join(f"{n}@{site.peers[f'{_name(n, of)}.controller']}" for n in range(1, of + 1))
 
 
-def render_format(site: Site) -> Launch:
+def render(site: Site, number: int = 1, of: int = 1) -> Launch:
+    """Broker ``number`` of so many, on a formatted ``state``."""
+    return _launch(site, _properties(site, number, of), "kafka", "kafka.Kafka", str(_config(site)))
+
+
+def render_format(site: Site, number: int = 1, of: int = 1) -> Launch:
     """The command that formats an empty ``state``."""
-    arguments = ("format", "-t", CLUSTER_ID, "-c", str(_config(site)))
-    return _launch(site, "kafka-format", "kafka.tools.StorageTool", *arguments)
+    main = ("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(_config(site)))
+    return _launch(site, _properties(site, number, of), "kafka-format", *main)
 
 
 def _config(site: Site) -> Path:
     return site.directory / "server.properties"
 
 
-def _launch(site: Site, name: str, *main: str) -> Launch:
+def _launch(site: Site, files: Mapping[str, str], name: str, *main: str) -> Launch:
     argv = java(site.tools, site.directory, name, site.tools.jars["kafka"], main, heap="256m")
-    return Launch(argv, files=_properties(site))
+    return Launch(argv, files=files)
 
 
-ROLE = Role(
-    "kafka",
-    render,
-    "kafka",
-    ports={"client": 29092, "controller": 29093},
-    outside=OUTSIDE,
-    prepare=render_format,
-)
+def _name(number: int, of: int) -> str:
+    return "kafka" if of == 1 else f"kafka-{number}"
+
+
+def role(number: int = 1, of: int = 1) -> Role:
+    """Broker ``number`` of ``of``, counted from 1: ``kafka`` where it is the only one."""
+    shift = 100 * (number - 1)
+    return Role(
+        _name(number, of),
+        partial(render, number=number, of=of),
+        "kafka",
+        ports={"client": 29092 + shift, "controller": 29093 + shift},
+        peers=tuple(f"{_name(n, of)}.controller" for n in range(1, of + 1) if of > 1),
+        outside=OUTSIDE,
+        prepare=partial(render_format, number=number, of=of),
+    )
+
+
+ROLE = role()
