@@ -1,4 +1,4 @@
-"""A small cluster of many for one command: three brokers, two DataNodes, a Spark master, two workers.
+"""A cluster of many for one command: three brokers, two DataNodes, Spark master and two workers.
 
     python tools/distributed.py [--json PATH] [--claims PATH] [--junit PATH] -- COMMAND...
 

@@ -87,6 +87,8 @@ def _of_executors(site: Site, home: Path) -> Mapping[str, str]:
     """What a worker finds Java, the jars and the log's configuration of its executors by."""
     return {
         "JAVA_HOME": str(home),
+        # Spark would look for it in a build of its own, and find none.
+        "SPARK_SCALA_VERSION": "2.13",
         "SPARK_HOME": str(site.tools.jars["spark"][0].parent.parent),
         "SPARK_CONF_DIR": str(site.directory),
         "SPARK_LOCAL_DIRS": str(site.directory / "local"),
