@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pytest_sluice.access import Access
 from pytest_sluice.contracts import Completed, Endpoint, Launch, Role, View
 from pytest_sluice.errors import ServiceNotReady, SluiceError
 from pytest_sluice.waiting import NotYet
@@ -36,6 +37,7 @@ class FakeBackend:
 
     name = "fake"
     attached = False
+    access = Access()
 
     def __init__(
         self,
@@ -63,6 +65,10 @@ class FakeBackend:
             raise SluiceError(f"the role {role!r} has no port {port!r}")
         number = self._ports.setdefault((role, port), FIRST_PORT + len(self._ports))
         return Endpoint("127.0.0.1", number)
+
+    def endpoints(self, role: str, port: str, view: View = "host") -> tuple[Endpoint, ...]:
+        """The one port."""
+        return (self.endpoint(role, port, view),)
 
     def exec(self, role: str, launch: Launch, *, seconds: float = 60) -> Completed:
         """What ``command`` answers."""

@@ -1,10 +1,12 @@
 """The contracts between services, components and backends: Role, Site, Launch, Backend."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
+
+from pytest_sluice.access import Access
 
 View = Literal["host", "inside"]
 
@@ -19,6 +21,11 @@ class Endpoint:
     def __str__(self) -> str:
         """``host:port``."""
         return f"{self.host}:{self.port}"
+
+
+def joined(endpoints: Iterable[Endpoint]) -> str:
+    """``host:port,host:port``, as Kafka's clients take their brokers."""
+    return ",".join(map(str, endpoints))
 
 
 @dataclass(frozen=True)
@@ -108,17 +115,25 @@ class Completed:
 class Backend(Protocol):
     """How roles run. ``attached`` backends use what is there and never stop it.
 
-    What a backend cannot do raises :class:`pytest_sluice.errors.Unsupported`.
+    ``access`` is as whom, and how, clients speak to the services. What a backend cannot do raises
+    :class:`pytest_sluice.errors.Unsupported`.
     """
 
     name: str
     attached: bool
+    access: Access
 
     def start(self, role: Role) -> None:
         """Start the role, or do nothing where it already runs."""
 
     def endpoint(self, role: str, port: str, view: View = "host") -> Endpoint:
         """The address of a role's port, as seen from the host or from inside the cluster."""
+
+    def endpoints(self, role: str, port: str, view: View = "host") -> tuple[Endpoint, ...]:
+        """Every address of a role's port: more than one where many machines serve it.
+
+        :meth:`endpoint` is the first of them.
+        """
 
     def exec(self, role: str, launch: Launch, *, seconds: float = 60) -> Completed:
         """Run a command where the role runs, wait for it, and end it after ``seconds``."""

@@ -13,7 +13,8 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
-from pytest_sluice.backends.external import ExternalBackend, parse_addresses
+from pytest_sluice.backends.external import ExternalBackend
+from pytest_sluice.backends.inventory import OPTION, read_inventory
 from pytest_sluice.backends.process import ProcessBackend
 from pytest_sluice.class_data import prepared_root, templates, tools
 from pytest_sluice.cluster import Cluster, sweep
@@ -219,7 +220,7 @@ class Session:
         if not addresses:
             raise SluiceError(
                 "the backend external has no addresses",
-                remedy="--sluice-external=kafka.client=HOST:PORT,namenode.rpc=HOST:PORT,...",
+                remedy=OPTION,
             )
         services = [role.name for role in ROLES]
-        return ExternalBackend(parse_addresses(addresses), local, services)
+        return ExternalBackend(read_inventory(addresses, self._root), local, services)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pytest_sluice.backends.external import ExternalBackend
+from pytest_sluice.backends.inventory import Inventory
 from pytest_sluice.cluster import Cluster
 from pytest_sluice.contracts import Backend, Completed, Endpoint, Launch
 from pytest_sluice.errors import ServiceNotReady, SluiceError, Unsupported
@@ -87,7 +88,7 @@ def attached(owner: Case, cluster: Cluster, tmp_path_factory: pytest.TempPathFac
     """An external backend that is attached to a service which it did not start."""
     endpoint = owner.backend.endpoint(SERVICE, "http")
     local = process_backend(cluster, tmp_path_factory.mktemp("attached"))
-    return by_http(ExternalBackend({f"{SERVICE}.http": endpoint}, local))
+    return by_http(ExternalBackend(Inventory({f"{SERVICE}.http": (endpoint,)}), local))
 
 
 @pytest.fixture(params=["process", "external", "fake"])
@@ -127,6 +128,7 @@ class TestContract:
         first = case.backend.endpoint(name, "http")
         assert isinstance(first, Endpoint)
         assert case.backend.endpoint(name, "http", "host") == first
+        assert case.backend.endpoints(name, "http") == (first,)
         assert case.backend.endpoint(name, "other") != first
 
     def test_a_port_has_an_address_from_inside(self, case: Case) -> None:
@@ -220,6 +222,12 @@ class TestContract:
         given = owner.backend.endpoint(SERVICE, "http")
         assert attached.backend.endpoint(SERVICE, "http") == given
         assert attached.backend.endpoint(SERVICE, "http", "inside") == given
+
+    def test_an_attached_service_may_have_many_addresses(self, attached: Case) -> None:
+        many = (Endpoint("one", 1), Endpoint("two", 2))
+        backend = ExternalBackend(Inventory({f"{SERVICE}.http": many}), attached.backend)
+        assert backend.endpoints(SERVICE, "http") == many
+        assert backend.endpoint(SERVICE, "http") == many[0]
 
     def test_an_address_that_was_not_given_is_asked_for(self, attached: Case) -> None:
         with pytest.raises(ServiceNotReady, match=r"--sluice-external=.*service\.other=HOST:PORT"):

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
+from pytest_sluice.access import Access
 from pytest_sluice.cluster import Cluster
 from pytest_sluice.contracts import Completed, Endpoint, Launch, Role, Site, Tools, View
 from pytest_sluice.errors import ServiceNotReady, SluiceError
@@ -30,6 +31,7 @@ class ProcessBackend:
 
     name = "process"
     attached = False
+    access = Access()
 
     def __init__(
         self, cluster: Cluster, tools: Tools, roles: Sequence[Role], logs: Path, templates: Path
@@ -63,6 +65,10 @@ class ProcessBackend:
             wildcard=known.wildcard,
         )
         return Endpoint(answer["host"], answer["port"])
+
+    def endpoints(self, role: str, port: str, view: View = "host") -> tuple[Endpoint, ...]:
+        """The one address: a role is one process."""
+        return (self.endpoint(role, port, view),)
 
     def exec(self, role: str, launch: Launch, *, seconds: float = 60) -> Completed:
         """Run a command as a process of the cluster; its output goes to a file of its own."""

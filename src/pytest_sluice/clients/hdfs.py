@@ -7,11 +7,15 @@ from pytest_sluice.contracts import Endpoint
 
 
 class Hdfs:
-    """A client of the file system over WebHDFS, for tests. Paths are absolute: ``/tmp/table``."""
+    """A client of the file system over WebHDFS, for tests. Paths are absolute: ``/tmp/table``.
 
-    def __init__(self, rpc: Endpoint, http: Endpoint) -> None:
+    ``user`` is the name by which it goes; empty leaves that to the NameNode.
+    """
+
+    def __init__(self, rpc: Endpoint, http: Endpoint, user: str = "") -> None:
         self.url = f"hdfs://{rpc}"
         self.http = http
+        self._user = user or None
         self._rows: dict[str, int] = {}
 
     @cached_property
@@ -20,7 +24,11 @@ class Hdfs:
         import fsspec
 
         return fsspec.filesystem(
-            "webhdfs", host=self.http.host, port=self.http.port, use_listings_cache=False
+            "webhdfs",
+            host=self.http.host,
+            port=self.http.port,
+            user=self._user,
+            use_listings_cache=False,
         )
 
     def read(self, path: str) -> bytes | None:

@@ -5,10 +5,11 @@ from uuid import uuid4
 
 from pytest_sluice.clients.hdfs import Hdfs
 from pytest_sluice.clients.kafka import Kafka
-from pytest_sluice.contracts import Backend, Role, Tools
+from pytest_sluice.contracts import Backend, Role, Tools, joined
 from pytest_sluice.events import Journal
 from pytest_sluice.graph import Graph
 from pytest_sluice.services import hdfs, hive, kafka, presto
+from pytest_sluice.sql import Presto
 from pytest_sluice.waiting import Deadline, wait_for
 
 ROLES: tuple[Role, ...] = (
@@ -81,13 +82,20 @@ class Deployment:
         )
 
     def kafka(self) -> Kafka:
-        """A client of the broker."""
-        return Kafka(str(self.backend.endpoint("kafka", "client")))
+        """A client of the brokers."""
+        brokers = joined(self.backend.endpoints("kafka", "client"))
+        return Kafka(brokers, self.backend.access.kafka)
 
     def hdfs(self) -> Hdfs:
         """A client of the file system."""
-        endpoint = self.backend.endpoint
-        return Hdfs(endpoint("namenode", "rpc"), endpoint("namenode", "http"))
+        endpoint, user = self.backend.endpoint, self.backend.access.hdfs_user
+        return Hdfs(endpoint("namenode", "rpc"), endpoint("namenode", "http"), user)
+
+    def presto(self, schema: str) -> Presto:
+        """A client of Presto, over the tables of a schema."""
+        endpoint, access = self.backend.endpoint("presto", "http"), self.backend.access.presto
+        catalogs = {by: access.catalogs.get(by, own) for by, own in presto.CATALOGS.items()}
+        return Presto(endpoint.host, endpoint.port, schema, catalogs, access)
 
     def _kafka(self) -> Kafka:
         self.backend.start(kafka.ROLE)

@@ -10,13 +10,12 @@ from pytest_sluice.clients.hive import Hive, HiveQLFailed
 from pytest_sluice.clients.kafka import Kafka
 from pytest_sluice.components import api as api_component
 from pytest_sluice.components import job as job_component
-from pytest_sluice.contracts import Role
+from pytest_sluice.contracts import Role, joined
 from pytest_sluice.declaration import Names, Pipeline, Query, Stage, Table, fill, fill_all
 from pytest_sluice.errors import BadDeclaration, ServiceNotReady, SluiceError
 from pytest_sluice.flow.deployment import Deployment
 from pytest_sluice.flow.handles import RunApi, RunProcess, RunStream, RunTopic
 from pytest_sluice.graph import Graph
-from pytest_sluice.services import presto
 from pytest_sluice.services.hdfs import client_settings
 from pytest_sluice.sql import Presto, QueryFailed
 from pytest_sluice.waiting import NotYet, WaitTimeout, wait_for
@@ -61,10 +60,10 @@ class Run:
     @cached_property
     def values(self) -> Mapping[str, str]:
         """What the placeholders of the declaration stand for in this run."""
-        endpoint = self.deployment.backend.endpoint
+        backend = self.deployment.backend
         return {
-            "bootstrap_servers": str(endpoint("kafka", "client", "inside")),
-            "hdfs_url": f"hdfs://{endpoint('namenode', 'rpc', 'inside')}",
+            "bootstrap_servers": joined(backend.endpoints("kafka", "client", "inside")),
+            "hdfs_url": f"hdfs://{backend.endpoint('namenode', 'rpc', 'inside')}",
             "topic": self.names.topic,
             "root": self.names.root,
             "schema": self.names.schema,
@@ -205,8 +204,7 @@ class Run:
             raise ComponentFailed("stream", error) from error
 
     def _presto(self) -> Presto:
-        endpoint = self.deployment.backend.endpoint("presto", "http")
-        client = Presto(endpoint.host, endpoint.port, self.names.schema, presto.CATALOGS)
+        client = self.deployment.presto(self.names.schema)
 
         def probe() -> None:
             try:
