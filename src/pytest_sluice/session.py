@@ -23,6 +23,7 @@ from pytest_sluice.flow.deployment import Deployment
 from pytest_sluice.flow.landing import Lander
 from pytest_sluice.flow.run import Run
 from pytest_sluice.ledger import Landing
+from pytest_sluice.scale import block_replication, scaled
 from pytest_sluice.settings import Settings
 
 KEPT_SESSIONS = 3
@@ -74,14 +75,13 @@ class Session:
 
     @property
     def pipeline(self) -> Pipeline:
-        """The declared pipeline, with the trigger of the settings."""
+        """The declared pipeline, as large and in such a place as the settings say."""
         if self._pipeline is None:
             raise BadDeclaration(
                 "no pipeline is declared",
                 remedy="return one from pytest_sluice_pipeline(config) in conftest.py",
             )
-        trigger = self.settings["trigger"]
-        return self._pipeline.with_trigger(trigger) if trigger else self._pipeline
+        return scaled(self._pipeline, self.settings, os.environ)
 
     @property
     def has_pipeline(self) -> bool:
@@ -197,7 +197,9 @@ class Session:
     def _deployment(self) -> Deployment:
         backing = Backing(self.settings, self._root, self.cluster, self.directory / "logs")
         backend, factor = backing.make(self._project), self.settings["timeout_factor"]
-        return Deployment(backend, self.journal, factor, self.settings["kafka"])
+        return Deployment(
+            backend, self.journal, factor, self.settings["kafka"], block_replication(self.settings)
+        )
 
     @cached_property
     def _run(self) -> Run:

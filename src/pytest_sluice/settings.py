@@ -1,5 +1,6 @@
 """Settings: one row each. Option > environment > ini > default, shown with its source."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,27 @@ def _kafka(text: str) -> str:
 def _interval(text: str) -> str:
     interval_seconds(text)
     return text
+
+
+# The forms of a master; what Spark makes of N, HOST and the rest is its own business.
+_MASTERS = (
+    r"local(\[(\d+|\*)(,\s*\d+)?\])?",
+    r"spark://[^\s:,/]+:\d+(,[^\s:,/]+:\d+)*",
+    r"yarn",
+    r"k8s://\S+",
+)
+
+
+def _master(text: str) -> str:
+    if not any(re.fullmatch(form, text) for form in _MASTERS):
+        raise ValueError("masters are local[N], spark://HOST:PORT,..., yarn and k8s://HOST:PORT")
+    return text
+
+
+def _number(text: str) -> int:
+    if (number := int(text)) <= 0:
+        raise ValueError("a number of copies or parts is 1 or more")
+    return number
 
 
 def _factor(text: str) -> float:
@@ -124,6 +146,44 @@ SETTINGS = (
         "INTERVAL",
         'trigger interval of every streaming query, such as "1 second" (default: as declared)',
         _interval,
+    ),
+    Setting(
+        "spark_master",
+        None,
+        "MASTER",
+        "where the job runs: local[N], spark://HOST:PORT,..., yarn or k8s://HOST:PORT "
+        "(default: as declared, else local[2])",
+        _master,
+    ),
+    Setting(
+        "driver_host",
+        None,
+        "HOST",
+        "address of this machine at which the executors of a remote master reach the job "
+        "(default: the job's own loopback address)",
+        str,
+    ),
+    Setting(
+        "partitions",
+        None,
+        "N",
+        "partitions of the topic (default: as declared, else 1)",
+        _number,
+    ),
+    Setting(
+        "replication",
+        None,
+        "N",
+        "on how many brokers each message is kept, and on how many DataNodes each block "
+        "(default: as declared, else 1)",
+        _number,
+    ),
+    Setting(
+        "hdfs_replication",
+        None,
+        "N",
+        "on how many DataNodes each block is kept, where that differs (default: as replication)",
+        _number,
     ),
     Setting(
         "timeout_factor",

@@ -187,6 +187,8 @@ class ProcessBackend:
             path = directory / file
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
+            if text.startswith("#!"):  # a script is there to be run
+                path.chmod(0o755)
         temporary = directory / TEMPORARY
         temporary.mkdir(exist_ok=True)
         self.cluster.ask(

@@ -45,16 +45,16 @@ class Kafka:
         self.bootstrap_servers = bootstrap_servers
         self._access = access or KafkaAccess()
 
-    def probe_ready(self) -> None:
-        """Ready is a metadata reply that names a broker; an open port is not."""
+    def probe_ready(self, brokers: int = 1) -> None:
+        """Ready is a metadata reply that names so many brokers; an open port is not."""
         try:
             # First, because the client leaks the sockets of a bootstrap that was refused.
             self._require_one_open()
-            brokers = self.brokers()
+            named = len(self.brokers())
         except (BrokerFailed, OSError) as error:
             raise NotYet(f"{type(error).__name__}: {error}") from error
-        if not brokers:
-            raise NotYet("a metadata reply without a broker")
+        if named < brokers:
+            raise NotYet(f"a metadata reply with {named} brokers of {brokers}")
 
     def probe_led(self, topics: Collection[str]) -> None:
         """NotYet unless clients are told of a leader for every partition of these topics."""

@@ -42,10 +42,13 @@ class Deployment:
         journal: Journal,
         timeout_factor: float = 1,
         mode: kafka.Mode = "kraft",
+        replication: int = 1,
     ) -> None:
         self.backend = backend
         self.journal = journal
         self.timeout_factor = timeout_factor
+        # Of the blocks that clients write.
+        self.replication = replication
         # What tells the runs of this session from those of others, where the cluster is shared.
         self.guest = uuid4().hex[:8] if backend.attached else ""
         self.graph = Graph(journal)

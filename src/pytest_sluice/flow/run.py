@@ -89,7 +89,7 @@ class Run:
         """HiveQL through the real CLI."""
         backend = self.deployment.backend
         directory = backend.scratch(self.node("hive"))
-        return Hive(backend, directory)
+        return Hive(backend, directory, self.deployment.replication)
 
     def join(self, name: str) -> Any:
         """Wait for one of the run's nodes."""
@@ -167,7 +167,8 @@ class Run:
         if job is None:
             raise BadDeclaration("the pipeline declares no job")
         rpc = self.deployment.backend.endpoint("namenode", "rpc", "inside")
-        return job_component.role(self.node("stream"), job, self.values, client_settings(rpc))
+        hdfs = client_settings(rpc, self.deployment.replication)
+        return job_component.role(self.node("stream"), job, self.values, hdfs)
 
     def _await_pinned(self, stream: RunStream, query: Query) -> None:
         def probe() -> None:

@@ -1,6 +1,7 @@
-"""HDFS: one NameNode, one DataNode."""
+"""HDFS: one NameNode, and one DataNode or several."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from urllib.request import urlopen
 from xml.sax.saxutils import escape
@@ -24,15 +25,16 @@ NAMENODE = "org.apache.hadoop.hdfs.server.namenode.NameNode"
 DATANODE = "org.apache.hadoop.hdfs.server.datanode.DataNode"
 
 
-def client_settings(namenode: Endpoint) -> dict[str, str]:
+def client_settings(namenode: Endpoint, replication: int = 1) -> dict[str, str]:
     """What every client of the file system is told: where it is, and how to reach the DataNode.
 
+    ``replication`` is the number of DataNodes that shall have each block of what it writes.
     A DataNode on a loopback address of its own connects from 127.0.0.1, which is what the NameNode
     would hand to clients; its host name is the address that it listens on.
     """
     return {
         "fs.defaultFS": f"hdfs://{namenode}",
-        "dfs.replication": "1",
+        "dfs.replication": str(replication),
         "dfs.client.use.datanode.hostname": "true",
         # The default of 400 ms is the wait for a block to be reported: most of a small batch. It is
         # doubled at each retry, so 12 of them are 20 s, where the default of 5 would be 0.2 s: too
@@ -133,8 +135,14 @@ DATANODE_ROLE = Role(
 )
 
 
-def probe_ready(http: Endpoint) -> None:
-    """Ready is a NameNode that counts a live DataNode."""
+def datanode(number: int) -> Role:
+    """One DataNode of several, counted from 1; the ports of the first are the document's."""
+    ports = {name: port + 100 * (number - 1) for name, port in DATANODE_ROLE.ports.items()}
+    return replace(DATANODE_ROLE, name=f"datanode-{number}", ports=ports)
+
+
+def probe_ready(http: Endpoint, datanodes: int = 1) -> None:
+    """Ready is a NameNode that counts so many live DataNodes."""
     url = f"http://{http}/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState"
     try:
         with urlopen(url, timeout=5) as answer:
@@ -142,5 +150,5 @@ def probe_ready(http: Endpoint) -> None:
     except (OSError, ValueError) as error:
         raise NotYet(f"{type(error).__name__}: {error}") from error
     live = beans[0]["NumLiveDataNodes"] if beans else 0
-    if not live:
-        raise NotYet("a NameNode without a live DataNode")
+    if live < datanodes:
+        raise NotYet(f"a NameNode with {live} live DataNodes of {datanodes}")
