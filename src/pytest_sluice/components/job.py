@@ -1,6 +1,7 @@
 """The Spark application of the pipeline under test, as a role: spark-submit, client mode."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from pytest_sluice.contracts import Launch, Role, Site
 from pytest_sluice.declaration import Env, Job, fill_all
@@ -42,29 +43,33 @@ def role(name: str, job: Job, values: Mapping[str, str], hdfs: Mapping[str, str]
     """The declared application; ``hdfs`` are settings of the file system's client."""
 
     def render(site: Site) -> Launch:
-        # On the class path instead of --jars, so that the class data archive holds them as well.
-        jars = (*site.tools.jars["spark"], *site.tools.jars["spark-kafka"])
-        conf = {**_conf(site), **{f"spark.hadoop.{k}": v for k, v in hdfs.items()}, **job.conf}
-        words = [word for key, value in conf.items() for word in ("--conf", f"{key}={value}")]
-        return Launch(
-            argv=java(
-                site.tools,
-                site.directory,
-                "spark",
-                jars,
-                (MAIN, *words, str(job.application)),
-                heap="600m",
-                options=(*MODULE_OPTIONS, log_option(site.directory)),
-            ),
-            environment={
-                **_environment(site),
-                **_triggers(job),
-                **fill_all(job.environment, values),
-            },
-            files=log_file(),
-        )
+        conf = {**{f"spark.hadoop.{k}": v for k, v in hdfs.items()}, **job.conf}
+        launch = submit(site, conf, (str(job.application),))
+        environment = {**_triggers(job), **fill_all(job.environment, values)}
+        return replace(launch, environment={**launch.environment, **environment})
 
     return Role(name, render, "spark", ports={"driver": 0})
+
+
+def submit(site: Site, conf: Mapping[str, str], arguments: Sequence[str]) -> Launch:
+    """spark-submit with ``conf`` on top of our defaults, and below what ``arguments`` say."""
+    # On the class path instead of --jars, so that the class data archive holds them as well.
+    jars = (*site.tools.jars["spark"], *site.tools.jars["spark-kafka"])
+    settings = {**_conf(site), **conf}
+    words = [word for key, value in settings.items() for word in ("--conf", f"{key}={value}")]
+    return Launch(
+        argv=java(
+            site.tools,
+            site.directory,
+            "spark",
+            jars,
+            (MAIN, *words, *arguments),
+            heap="600m",
+            options=(*MODULE_OPTIONS, log_option(site.directory)),
+        ),
+        environment=_environment(site),
+        files=log_file(),
+    )
 
 
 def _conf(site: Site) -> dict[str, str]:

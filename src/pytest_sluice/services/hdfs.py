@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 from xml.sax.saxutils import escape
 
@@ -135,12 +136,24 @@ DATANODE_ROLE = Role(
 
 def probe_ready(http: Endpoint) -> None:
     """Ready is a NameNode that counts a live DataNode."""
-    url = f"http://{http}/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState"
+    if not _bean(http, "NameNode", "FSNamesystemState").get("NumLiveDataNodes"):
+        raise NotYet("a NameNode without a live DataNode")
+
+
+def probe_datanode(http: Endpoint) -> None:
+    """Ready is a DataNode whose every NameNode has taken it in."""
+    told = json.loads(_bean(http, "DataNode", "DataNodeInfo").get("BPServiceActorInfo", "[]"))
+    states = [actor["ActorState"] for actor in told]
+    if not states or set(states) != {"RUNNING"}:
+        raise NotYet(f"a DataNode that is {', '.join(states) or 'of no NameNode'}")
+
+
+def _bean(http: Endpoint, service: str, name: str) -> dict[str, Any]:
+    """What a daemon tells of itself; empty before it knows."""
+    url = f"http://{http}/jmx?qry=Hadoop:service={service},name={name}"
     try:
         with urlopen(url, timeout=5) as answer:
             beans = json.load(answer)["beans"]
     except (OSError, ValueError) as error:
         raise NotYet(f"{type(error).__name__}: {error}") from error
-    live = beans[0]["NumLiveDataNodes"] if beans else 0
-    if not live:
-        raise NotYet("a NameNode without a live DataNode")
+    return dict(beans[0]) if beans else {}

@@ -1,10 +1,13 @@
 """Kafka in KRaft mode: one broker that is its own controller."""
 
-from collections.abc import Mapping
+import socket
+import struct
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from pytest_sluice.contracts import Endpoint, Launch, Role, Site
+from pytest_sluice.contracts import Endpoint, Launch, Role, Site, Tools
 from pytest_sluice.services.jvm import java
+from pytest_sluice.waiting import NotYet
 
 # Any 22 characters of URL-safe base64 that encode 16 bytes; one cluster never meets another.
 CLUSTER_ID = "c2x1aWNlLWNsdXN0ZXItMQ"
@@ -77,6 +80,21 @@ def _launch(site: Site, name: str, *main: str) -> Launch:
     return Launch(argv, files=_properties(site))
 
 
+TOOLS = {
+    "kafka-topics": "org.apache.kafka.tools.TopicCommand",
+    "kafka-console-producer": "org.apache.kafka.tools.ConsoleProducer",
+    "kafka-console-consumer": "org.apache.kafka.tools.consumer.ConsoleConsumer",
+    "kafka-consumer-groups": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+}
+
+
+def tool(tools: Tools, directory: Path, own: Iterable[Path], main: Sequence[str]) -> Launch:
+    """One of Kafka's command line tools; ``own`` are the jars that the broker does without."""
+    jars = (*tools.jars["kafka"], *own)
+    quiet = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",)
+    return Launch(java(tools, directory, "kafka-tool", jars, main, heap="128m", options=quiet))
+
+
 ROLE = Role(
     "kafka",
     render,
@@ -85,3 +103,26 @@ ROLE = Role(
     outside=OUTSIDE,
     prepare=render_format,
 )
+
+# Metadata, version 1, about no topic; then a null client id. What its reply begins with are its
+# number and the count of the brokers.
+NUMBER = 1
+METADATA = struct.pack(">hhihi", 3, 1, NUMBER, -1, 0)
+
+
+def probe_ready(endpoint: Endpoint) -> None:
+    """Ready is a metadata reply that names a broker; an open port is not.
+
+    By hand, because a health check imports no client.
+    """
+    try:
+        with socket.create_connection((endpoint.host, endpoint.port), timeout=5) as connection:
+            connection.sendall(struct.pack(">i", len(METADATA)) + METADATA)
+            answer = connection.makefile("rb").read(12)
+    except OSError as error:
+        raise NotYet(f"{type(error).__name__}: {error}") from error
+    if len(answer) < 12:
+        raise NotYet(f"an answer that ends early: {answer!r}")
+    _size, number, brokers = struct.unpack(">iii", answer)
+    if number != NUMBER or brokers < 1:
+        raise NotYet(f"a metadata reply without a broker: {answer!r}")
