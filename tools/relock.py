@@ -35,6 +35,7 @@ BINDING = "org.slf4j:slf4j-simple:1.7.36"  # of the version of both Kafka closur
 ASM = ("asm", "asm-tree", "asm-util", "asm-analysis")
 ASM_NEW = "9.7.1"
 ASM_DROPPED = {f"{name}-9.0.jar" for name in ASM}  # does not read the class files of Java 17
+KAFKA = "4.1.1"
 PRESTO = "0.287"
 PRESTO_ARCHIVE = f"com.facebook.presto:presto-server:{PRESTO}::tar.gz"
 PRESTO_FOLDERS = ("lib", "plugin/hive-hadoop2")
@@ -75,7 +76,12 @@ def spark() -> Section:
 
 def kafka() -> Section:
     """The broker with its closure, and the binding without which it logs nothing."""
-    return fixed(*sorted(closure("org.apache.kafka:kafka_2.13:4.1.1")), BINDING)
+    return fixed(*sorted(closure(f"org.apache.kafka:kafka_2.13:{KAFKA}")), BINDING)
+
+
+def kafka_tools() -> Section:
+    """The command line tools; what they need is in the broker's closure, the rest is Connect's."""
+    return fixed(f"org.apache.kafka:kafka-tools:{KAFKA}")
 
 
 def kafka_zookeeper() -> Section:
@@ -123,6 +129,11 @@ def presto() -> Section:
     swapped = fixed(*(f"org.ow2.asm:{name}:{ASM_NEW}" for name in ASM))["artifacts"]
     both = [{**entry, "into": list(PRESTO_FOLDERS)} for entry in swapped]
     return {"classpath": "lib", "artifacts": by_coordinate([*locked, *both])}
+
+
+def presto_cli() -> Section:
+    """Prints the aligned tables of the document; one jar with all that it needs."""
+    return fixed(f"com.facebook.presto:presto-cli:{PRESTO}:executable")
 
 
 def _presto_closure() -> set[str]:
@@ -212,11 +223,13 @@ SECTIONS = {
     "jre": jre,
     "kafka": kafka,
     "kafka-zookeeper": kafka_zookeeper,
+    "kafka-tools": kafka_tools,
     "hdfs": hdfs,
     "hive": hive,
     "spark": spark,
     "spark-kafka": spark_kafka,
     "presto": presto,
+    "presto-cli": presto_cli,
 }
 
 

@@ -15,6 +15,7 @@ SERVER = """
 import http.server, pathlib, signal, sys
 
 host, port, state, stubborn = sys.argv[1:]
+pathlib.Path(state).mkdir(parents=True, exist_ok=True)
 starts = pathlib.Path(state, "starts")
 number = int(starts.read_text()) + 1 if starts.exists() else 1
 starts.write_text(str(number))

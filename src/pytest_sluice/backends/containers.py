@@ -40,6 +40,7 @@ class ContainersBackend(DockerRoles):
         self.prefix = docker_name(cluster)
         super().__init__(cluster, roles, logs, f"{LABEL}={self.prefix}")
         self._image = image
+        self._services = {role.name for role in roles}
         self._root = root
 
     def ask_image(self, *words: str) -> bytes:
@@ -78,6 +79,15 @@ class ContainersBackend(DockerRoles):
         made.ports = self._ports(role)  # type: ignore[assignment]
         with told(f"start {role.name}"), _without_reaper():
             made.start()
+
+    def start_command(self, role: Role) -> list[str]:
+        """A service knows how to make its first state; a component is rendered here."""
+        if role.name not in self._services:
+            return super().start_command(role)
+        site = self.site(role)
+        peers = [f"--peer={name}={where}" for name, where in site.peers.items()]
+        published = [f"--published={port}={where}" for port, where in site.published.items()]
+        return [*PROGRAM, "serve", role.name, f"--host={role.name}", *peers, *published]
 
     def _ports(self, role: Role) -> dict[str, tuple[str, int]]:
         numbers = {role.outside.get(port, inner_port(role, port)) for port in role.ports}

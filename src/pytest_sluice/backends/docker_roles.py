@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from time import monotonic
@@ -15,7 +14,7 @@ from pytest_sluice.cluster import Cluster
 from pytest_sluice.contracts import Completed, Endpoint, Launch, Role, Site, Tools, View
 from pytest_sluice.errors import ServiceNotReady, SluiceError
 from pytest_sluice.waiting import Deadline, NotYet, WaitTimeout, wait_for
-from pytest_sluice.wire import launch_to_json, tools_from_json
+from pytest_sluice.wire import launch_json, tools_from_json
 
 # In the image: what starts a role, and where roles and commands have their folders.
 PROGRAM = ("python3", "-m", "pytest_sluice")
@@ -52,7 +51,7 @@ class DockerRoles(ABC):
     @cached_property
     def tools(self) -> Tools:
         """Those of the image, which it is asked for once."""
-        return tools_from_json(self.ask_image("tools").decode())
+        return tools_from_json(self.ask_image("describe").decode())
 
     @abstractmethod
     def find(self, role: str) -> Any:
@@ -95,7 +94,7 @@ class DockerRoles(ABC):
     def exec(self, role: str, launch: Launch, *, seconds: float = 60) -> Completed:
         """Run a command in the role's container."""
         limit = ("timeout", "--kill-after=1", f"{seconds:g}")
-        command = [*limit, *PROGRAM, "launch", launch_to_json(launch)]
+        command = [*limit, *PROGRAM, "launch", launch_json(launch)]
         started = monotonic()
         with told(f"run {launch.argv[0]} in {role}"):
             code, (out, err) = self._required(role).exec_run(command, demux=True)
@@ -183,9 +182,7 @@ class DockerRoles(ABC):
     def start_command(self, role: Role) -> list[str]:
         """What the role's container runs, in a folder of the role's own."""
         site = self.site(role)
-        launch = role.render(site)
-        placed = replace(launch, directory=launch.directory or site.directory)
-        return [*PROGRAM, "launch", f"--place={site.directory}", launch_to_json(placed)]
+        return [*PROGRAM, "launch", launch_json(role.render(site), site.directory)]
 
     def _inside(self, peer: str) -> Endpoint:
         role, _, port = peer.partition(".")

@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import shutil
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,12 +10,8 @@ from pytest_sluice.access import Access
 from pytest_sluice.backends.deaths import SEARCHED_LINES, died, overdue
 from pytest_sluice.cluster import Cluster
 from pytest_sluice.contracts import Completed, Endpoint, Launch, Role, Site, Tools, View
-from pytest_sluice.errors import ServiceNotReady, SluiceError
-from pytest_sluice.services.jvm import TEMPORARY
-
-# What a role inherits of the environment of the tests. JAVA_TOOL_OPTIONS, SPARK_HOME and the like
-# would make a run differ from machine to machine.
-INHERITED = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "USER")
+from pytest_sluice.errors import SluiceError
+from pytest_sluice.launching import environment, lay_out, make_state
 
 # Of the process, not of a backend: two backends of one cluster must not share a command's files.
 COMMANDS = itertools.count(1)
@@ -151,29 +146,12 @@ class ProcessBackend:
 
     def make_state(self, role: Role) -> Path:
         """Make the role's first state where it has none: a copy of its template, or by itself."""
-        site = self.site(role)
-        template = self.templates / (role.template or role.name)
-        if site.state.exists():
-            return site.state
-        site.directory.mkdir(parents=True, exist_ok=True)
-        if template.exists():
-            shutil.copytree(template, site.state)
-        elif role.prepare:
-            self._prepare(role, role.prepare(site), site)
-        else:
-            site.state.mkdir()
-        return site.state
-
-    def _prepare(self, role: Role, launch: Launch, site: Site) -> None:
-        completed = self.exec(
-            f"{role.name}-prepare",
-            Launch(launch.argv, launch.environment, launch.files, site.directory),
+        return make_state(
+            role,
+            self.site(role),
+            self.templates / (role.template or role.name),
+            lambda launch: self.exec(f"{role.name}-prepare", launch),
         )
-        if completed.code:
-            raise ServiceNotReady(
-                f"{role.name} could not be prepared: exit code {completed.code}",
-                checked=completed.output.splitlines()[-20:],
-            )
 
     def _spawn(
         self,
@@ -183,19 +161,12 @@ class ProcessBackend:
         out: Path | None = None,
         err: Path | None = None,
     ) -> None:
-        for file, text in launch.files.items():
-            path = directory / file
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-            if text.startswith("#!"):  # a script is there to be run
-                path.chmod(0o755)
-        temporary = directory / TEMPORARY
-        temporary.mkdir(exist_ok=True)
+        lay_out(launch, directory)
         self.cluster.ask(
             "spawn",
             name=name,
             argv=launch.argv,
-            environment={**_inherited(), "TMPDIR": str(temporary), **launch.environment},
+            environment=environment(launch, directory, os.environ),
             directory=str(launch.directory or directory),
             out=str(out or self.log_path(name)),
             err=str(err or out or self.log_path(name)),
@@ -220,7 +191,3 @@ class ProcessBackend:
 def _role_and_port(peer: str) -> tuple[str, str]:
     role, _, port = peer.partition(".")
     return role, port
-
-
-def _inherited() -> dict[str, str]:
-    return {name: os.environ[name] for name in INHERITED if name in os.environ}

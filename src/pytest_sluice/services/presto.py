@@ -1,10 +1,11 @@
 """PrestoDB: coordinator and worker in one process, two catalogs over one metastore."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from urllib.request import urlopen
 
-from pytest_sluice.contracts import Endpoint, Launch, Role, Site
+from pytest_sluice.contracts import Endpoint, Launch, Role, Site, Tools
 from pytest_sluice.services.hdfs import client_settings, site_xml
 from pytest_sluice.services.jvm import java, opens
 from pytest_sluice.sql import MappingName
@@ -88,6 +89,14 @@ def render(site: Site) -> Launch:
         options=options,
     )
     return Launch(argv, files=_files(site))
+
+
+def cli(tools: Tools, directory: Path, jars: Iterable[Path], arguments: Sequence[str]) -> Launch:
+    """The real Presto CLI with ``arguments``; without ``--execute`` it reads statements."""
+    main = ("com.facebook.presto.cli.Presto", *arguments)
+    argv = java(tools, directory, "presto-cli", jars, main, heap="128m")
+    # It would page through `less`, which need not be there.
+    return Launch(argv, environment={"PRESTO_PAGER": ""})
 
 
 ROLE = Role(
