@@ -58,8 +58,16 @@ class Backing:
         return ExternalBackend(read_inventory(addresses, self.root), self._process(), names)
 
     def _containers(self) -> ContainersBackend:
+        return self.containers("")
+
+    def containers(self, name: str) -> ContainersBackend:
+        """Single containers, as many sets of them as there are names; they do not outlive us."""
         image = self.settings["image"]
-        return ContainersBackend(self.cluster, self._roles, self.logs, image=image, root=self.root)
+        backend = ContainersBackend(
+            self.cluster, self._roles, self.logs, image=image, root=self.root, name=name
+        )
+        backend.promise()
+        return backend
 
     def _compose(self, project: Project | None) -> ComposeBackend:
         if project is None:

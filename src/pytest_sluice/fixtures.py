@@ -15,6 +15,7 @@ from pytest_sluice.clients.hdfs import Hdfs
 from pytest_sluice.clients.hive import Hive
 from pytest_sluice.clients.kafka import Kafka
 from pytest_sluice.declaration import Stage
+from pytest_sluice.flow.deployment import Deployment
 from pytest_sluice.flow.handles import RunApi, RunStream, RunTopic
 from pytest_sluice.flow.run import ComponentFailed, Run
 from pytest_sluice.ledger import Landing
@@ -86,6 +87,13 @@ def sluice_session(pytestconfig: pytest.Config, request: pytest.FixtureRequest) 
     if session.awaits_project:
         request.getfixturevalue("sluice_compose")
     return session
+
+
+@pytest.fixture(scope="module")
+def sluice_containers(sluice_session: Session) -> Iterator[Deployment]:
+    """Services of the module's own, a container each; ``join("kafka")`` starts what it needs."""
+    with sluice_session.containers() as deployment:
+        yield deployment
 
 
 @pytest.fixture(scope="session")

@@ -126,8 +126,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _needs_docker(item: pytest.Item) -> bool:
     if item.get_closest_marker("docker"):
         return True
+    asked = getattr(item, "fixturenames", ())
+    if "sluice_containers" in asked:
+        return True
     on_docker = item.config.stash[SESSION].settings["backend"] in ON_DOCKER
-    return on_docker and "sluice_session" in getattr(item, "fixturenames", ())
+    return on_docker and "sluice_session" in asked
 
 
 def pytest_terminal_summary(

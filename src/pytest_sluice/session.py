@@ -16,6 +16,7 @@ from pathlib import Path
 from pytest_sluice.backends.compose import Project
 from pytest_sluice.backing import Backing
 from pytest_sluice.cluster import Cluster, sweep
+from pytest_sluice.contracts import Backend
 from pytest_sluice.declaration import Pipeline
 from pytest_sluice.errors import BadDeclaration
 from pytest_sluice.events import Follower, Journal
@@ -176,6 +177,15 @@ class Session:
         finally:
             run.close()
 
+    @contextmanager
+    def containers(self) -> Iterator[Deployment]:
+        """Services in single containers, none of them started yet; removed with the block."""
+        backend = self._backing.containers(f"c{self._next_number()}")
+        try:
+            yield self._deployed(backend)
+        finally:
+            backend.close()
+
     def save_logs(self) -> None:
         """Bring the logs of roles that are not written to files into the folder of logs."""
         self.deployment.backend.save_logs()
@@ -195,11 +205,15 @@ class Session:
 
     @cached_property
     def _deployment(self) -> Deployment:
-        backing = Backing(self.settings, self._root, self.cluster, self.directory / "logs")
-        backend, factor = backing.make(self._project), self.settings["timeout_factor"]
-        return Deployment(
-            backend, self.journal, factor, self.settings["kafka"], block_replication(self.settings)
-        )
+        return self._deployed(self._backing.make(self._project))
+
+    @cached_property
+    def _backing(self) -> Backing:
+        return Backing(self.settings, self._root, self.cluster, self.directory / "logs")
+
+    def _deployed(self, backend: Backend) -> Deployment:
+        factor, replication = self.settings["timeout_factor"], block_replication(self.settings)
+        return Deployment(backend, self.journal, factor, self.settings["kafka"], replication)
 
     @cached_property
     def _run(self) -> Run:

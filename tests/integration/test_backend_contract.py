@@ -17,7 +17,7 @@ from pytest_docker.plugin import get_docker_services
 
 from pytest_sluice.backends.compose import ComposeBackend, Project, label_of
 from pytest_sluice.backends.containers import ContainersBackend, docker_name
-from pytest_sluice.backends.engine import discard, left
+from pytest_sluice.backends.engine import left
 from pytest_sluice.backends.external import ExternalBackend
 from pytest_sluice.backends.inventory import Inventory
 from pytest_sluice.cluster import Cluster
@@ -108,10 +108,10 @@ def contained(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Ite
     logs = tmp_path_factory.mktemp("containers")
     image = os.environ.get("SLUICE_IMAGE", IMAGE)
     backend = ContainersBackend(cluster, [], logs, image=image, root=ROOT)
-    cluster.undo(backend.label, [sys.executable, "-m", "pytest_sluice", "discard", backend.label])
+    backend.promise()
     yield by_http(backend)
-    discard(backend.label)
-    cluster.undone(backend.label)
+    backend.close()
+    assert left(backend.label) == []
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ For one service of a test module, with whatever Docker there is and no compose f
 published on the cluster's own loopback address, so nothing is raced for.
 """
 
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_sluice.backends.docker_roles import PROGRAM, DockerRoles, inner_port
-from pytest_sluice.backends.engine import container, engine, told
+from pytest_sluice.backends.engine import container, discard, engine, told
 from pytest_sluice.cluster import Cluster
 from pytest_sluice.contracts import Endpoint, Role
 
@@ -24,7 +25,10 @@ MEMORY = "1536m"
 
 
 class ContainersBackend(DockerRoles):
-    """Containers of ``image`` on a network of the cluster; ``root`` is mounted where it is."""
+    """Containers of ``image`` on a network of their own; ``root`` is mounted where it is.
+
+    Several of one cluster have a ``name`` each.
+    """
 
     name = "containers"
 
@@ -36,8 +40,9 @@ class ContainersBackend(DockerRoles):
         *,
         image: str,
         root: Path,
+        name: str = "",
     ) -> None:
-        self.prefix = docker_name(cluster)
+        self.prefix = "-".join(filter(None, (docker_name(cluster), name)))
         super().__init__(cluster, roles, logs, f"{LABEL}={self.prefix}")
         self._image = image
         self._services = {role.name for role in roles}
@@ -62,7 +67,11 @@ class ContainersBackend(DockerRoles):
     def published(self, role: str, number: int) -> Endpoint:
         """Claimed before the container is made, since a broker has to tell it to its clients."""
         answer = self.cluster.ask(
-            "endpoint", role=role, port=str(number), preferred=number, wildcard=False
+            "endpoint",
+            role=self._name(role),
+            port=str(number),
+            preferred=number,
+            wildcard=False,
         )
         return Endpoint(answer["host"], answer["port"])
 
@@ -79,6 +88,17 @@ class ContainersBackend(DockerRoles):
         made.ports = self._ports(role)  # type: ignore[assignment]
         with told(f"start {role.name}"), _without_reaper():
             made.start()
+
+    def promise(self) -> None:
+        """Have all that will be made removed when the cluster ends, however it ends."""
+        words = ("discard", self.label)
+        self.cluster.undo(self.label, [sys.executable, "-m", "pytest_sluice", *words])
+
+    def close(self) -> None:
+        """Save the logs and remove everything now."""
+        self.save_logs()
+        discard(self.label)
+        self.cluster.undone(self.label)
 
     def start_command(self, role: Role) -> list[str]:
         """A service knows how to make its first state; a component is rendered here."""

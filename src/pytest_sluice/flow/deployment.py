@@ -1,6 +1,7 @@
 """The services of a backend as nodes of the graph: started, and ready by a real request."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 from uuid import uuid4
 
 from pytest_sluice.clients.hdfs import Hdfs
@@ -63,6 +64,10 @@ class Deployment:
         self.graph.add("hdfs", ("namenode", "datanode"), self._hdfs)
         self.graph.add("metastore", (), self._metastore)
         self.graph.add("presto-server", (), self._presto)
+
+    def join(self, node: str) -> Any:
+        """Start a service with all that it needs, and wait until it is ready; its client."""
+        return self.graph.join(node)
 
     def deadline(self, seconds: float) -> Deadline:
         """A deadline of so many seconds on a machine of ordinary speed."""
