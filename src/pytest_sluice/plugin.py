@@ -11,7 +11,7 @@ from pytest_sluice.backends.engine import EngineMissing, engine
 from pytest_sluice.backing import ON_DOCKER
 from pytest_sluice.declaration import STAGES
 from pytest_sluice.errors import SluiceError
-from pytest_sluice.fixtures import SESSION, STAGE_OF, Broken, nodes_of
+from pytest_sluice.fixtures import SESSION, STAGE_OF, Broken, may_need_anything, nodes_of
 from pytest_sluice.ledger import Landing
 from pytest_sluice.session import Session, Shared
 from pytest_sluice.settings import SETTINGS, resolve
@@ -20,6 +20,8 @@ from pytest_sluice.settings import SETTINGS, resolve
 SHARED = "sluice_shared"
 # How many tests were left out for want of an engine, and what was tried.
 LEFT_OUT = pytest.StashKey[tuple[int, EngineMissing]]()
+# What could not be removed from a cluster that is not the session's own.
+LEFT = pytest.StashKey[list[str]]()
 # The stories that were told in full.
 TOLD = pytest.StashKey[set[str]]()
 
@@ -136,11 +138,13 @@ def _needs_docker(item: pytest.Item) -> bool:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """Say what was left out, and what would bring it in."""
+    """Say what was left out, and what could not be removed, with -q as well."""
     if LEFT_OUT in config.stash:
         number, error = config.stash[LEFT_OUT]
         terminalreporter.write_sep("=", "left out")
-        terminalreporter.write_line(f"{number} tests need a Docker engine. {error}")
+        terminalreporter.write_line(f"{number} tests need a Docker engine: {error}")
+    for told in config.stash.get(LEFT, ()):
+        terminalreporter.write_line(f"sluice: still on the cluster: {told}", red=True)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -152,8 +156,18 @@ def pytest_runtestloop(session: pytest.Session) -> None:
         return
     if hasattr(session.config, "workerinput"):
         return  # a worker starts what it comes to, and the others find it there
-    names = {name for item in session.items for name in getattr(item, "fixturenames", ())}
-    _guard(session.config.stash[SESSION].start, nodes_of(names))
+    asked = [getattr(item, "fixturenames", ()) for item in session.items]
+    nodes = nodes_of(name for names in asked for name in names)
+    _guard(session.config.stash[SESSION].start, nodes, any(map(may_need_anything, asked)))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Leave nothing on a cluster that is not this session's own; what stays there is an error."""
+    own = session.config.stash.get(SESSION, None)
+    if own and (left := own.leave()):
+        session.config.stash[LEFT] = left
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.hookimpl(wrapper=True)
@@ -182,9 +196,9 @@ def _fail(item: pytest.Function, stage: str, story: str) -> None:
     pytest.fail(f"stage {stage}: {story}", pytrace=False)
 
 
-def _guard(start: Any, nodes: list[str]) -> None:
+def _guard(start: Any, nodes: list[str], more: bool) -> None:
     """A declaration that cannot be used, or a missing distribution, ends the session at once."""
     try:
-        start(nodes)
+        start(nodes, more)
     except SluiceError as error:
         raise pytest.UsageError(str(error)) from error

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from uuid import uuid4
 
 from pytest_sluice.backends.compose import Project
 from pytest_sluice.backing import Backing
@@ -20,14 +21,22 @@ from pytest_sluice.contracts import Backend
 from pytest_sluice.declaration import Pipeline
 from pytest_sluice.errors import BadDeclaration
 from pytest_sluice.events import Follower, Journal
+from pytest_sluice.flow.belongings import Belongings
 from pytest_sluice.flow.deployment import Deployment
+from pytest_sluice.flow.forget import forget_command
+from pytest_sluice.flow.guest import Guest
 from pytest_sluice.flow.landing import Lander
+from pytest_sluice.flow.preflight import preflight
 from pytest_sluice.flow.run import Run
 from pytest_sluice.ledger import Landing
 from pytest_sluice.scale import block_replication, scaled
 from pytest_sluice.settings import Settings
 
 KEPT_SESSIONS = 3
+# In the cluster's directory: the word that tells this guest of a cluster from others, and the list
+# of what it made there.
+GUEST = "guest"
+BELONGINGS = "belongings.jsonl"
 
 
 def _runs(directory: Path) -> bool:
@@ -152,10 +161,19 @@ class Session:
         found = self.cluster.made("landing")
         return Landing.from_json(found) if found else None
 
-    def start(self, nodes: Iterable[str]) -> None:
-        """Bring nodes of the shared run about in the background; with compose once it is told."""
+    def start(self, nodes: Iterable[str], more: bool = False) -> None:
+        """Bring nodes of the shared run about in the background; with compose once it is told.
+
+        On a cluster that is not the session's own, every address that they need is asked first;
+        with ``more``, where runs of their own may need anything, every address that was given.
+        """
         self._wanted = list(nodes)
-        if self._wanted and not self.awaits_project:
+        if self.awaits_project:
+            return
+        landing = Lander.NODES if "landing" in self._wanted else ()
+        if self._wanted or (more and self.settings["external"]):
+            self._preflight([*self._wanted, *landing], more)
+        if self._wanted:
             self.run.graph.start(map(self.run.node, self._wanted))
 
     @property
@@ -195,6 +213,22 @@ class Session:
         landing: Landing = self.run.join("landing")
         return landing
 
+    def leave(self) -> list[str]:
+        """End the components, and remove what the session made on a cluster that is not its own.
+
+        What could not be removed is answered, a sentence each; it is tried once more when the
+        cluster's directory is removed. The workers of a session leave that to it.
+        """
+        if self._shared or not self._used_as_guest:
+            return []
+        self.cluster.kill_all()
+        deployment = self.deployment
+        left = deployment.guest.leave(deployment.hands()) if deployment.guest else []
+        if not left:
+            self.cluster.undone(GUEST)
+        self.journal.emit("left", things=left)
+        return left
+
     def close(self) -> None:
         """Give the lease back; wait until an owned cluster is gone, and prove it."""
         if "cluster" not in self.__dict__:
@@ -212,8 +246,33 @@ class Session:
         return Backing(self.settings, self._root, self.cluster, self.directory / "logs")
 
     def _deployed(self, backend: Backend) -> Deployment:
-        factor, replication = self.settings["timeout_factor"], block_replication(self.settings)
-        return Deployment(backend, self.journal, factor, self.settings["kafka"], replication)
+        return Deployment(
+            backend,
+            self.journal,
+            self.settings["timeout_factor"],
+            mode=self.settings["kafka"],
+            replication=block_replication(self.settings),
+            guest=self._guest() if backend.attached else None,
+        )
+
+    def _preflight(self, nodes: Iterable[str], more: bool) -> None:
+        backend = self.deployment.backend
+        if backend.attached:
+            preflight(self.deployment, map(self.run.node, nodes), more)
+
+    @property
+    def _used_as_guest(self) -> bool:
+        return "cluster" in self.__dict__ and (self.cluster.directory / BELONGINGS).exists()
+
+    def _guest(self) -> Guest:
+        """One for all the processes of the session; what it makes is removed however they end."""
+        word = self.cluster.once(GUEST, lambda: uuid4().hex[:8])
+        belongings = Belongings(self.cluster.directory / BELONGINGS)
+        log = self.directory / "logs" / "left.log"
+        self.cluster.undo(
+            GUEST, forget_command(belongings, self.settings["external"], self._root, log)
+        )
+        return Guest(word, belongings)
 
     @cached_property
     def _run(self) -> Run:

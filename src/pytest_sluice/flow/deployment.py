@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from typing import Any
-from uuid import uuid4
 
 from pytest_sluice.clients.hdfs import Hdfs
+from pytest_sluice.clients.hive import Hive
 from pytest_sluice.clients.kafka import Kafka
 from pytest_sluice.contracts import Backend, Role, joined
 from pytest_sluice.events import Journal
+from pytest_sluice.flow.belongings import Hands
+from pytest_sluice.flow.guest import Guest
 from pytest_sluice.graph import Graph
 from pytest_sluice.services import hdfs, hive, kafka, presto, zookeeper
 from pytest_sluice.sql import Presto
@@ -44,14 +46,15 @@ class Deployment:
         timeout_factor: float = 1,
         mode: kafka.Mode = "kraft",
         replication: int = 1,
+        guest: Guest | None = None,
     ) -> None:
         self.backend = backend
         self.journal = journal
         self.timeout_factor = timeout_factor
         # Of the blocks that clients write.
         self.replication = replication
-        # What tells the runs of this session from those of others, where the cluster is shared.
-        self.guest = uuid4().hex[:8] if backend.attached else ""
+        # Of a cluster that is not the session's own; there it keeps to what it made itself.
+        self.guest = guest
         self.graph = Graph(journal)
         self._broker = kafka.BROKERS[mode]
         # What the broker cannot be without.
@@ -108,6 +111,14 @@ class Deployment:
         rpc = self.backend.endpoint("namenode", "rpc", "inside")
         return Hdfs(rpc, self.backend.endpoint("namenode", "http"), self.backend.access)
 
+    def hive(self, name: str) -> Hive:
+        """The Hive CLI, with its files in a folder of that name."""
+        return Hive(self.backend, self.backend.scratch(name), self.replication)
+
+    def hands(self) -> Hands:
+        """By what a guest removes what it made."""
+        return Hands(self.kafka, self.hdfs, lambda sql: self.hive("hive-leaving").execute(sql))
+
     def presto(self, schema: str) -> Presto:
         """A client of Presto, over the tables of a schema."""
         endpoint, access = self.backend.endpoint("presto", "http"), self.backend.access.presto
@@ -146,5 +157,5 @@ class Deployment:
 
     def _presto(self) -> None:
         self.backend.start(presto.ROLE)
-        endpoint = self.backend.endpoint("presto", "http")
-        self.await_role("presto", lambda: presto.probe_started(endpoint))
+        endpoint, access = self.backend.endpoint("presto", "http"), self.backend.access.presto
+        self.await_role("presto", lambda: presto.probe_started(endpoint, access))
