@@ -6,7 +6,7 @@ from pytest_sluice.distributions.lock import Artifact, committed, find, parse
 from pytest_sluice.distributions.problems import BadLock, UnknownDistribution
 
 SHA = "0" * 64
-SERVICES = {"jre", "spark", "kafka", "spark-kafka", "hdfs", "hive", "presto"}
+SERVICES = {"jre", "spark", "kafka", "kafka-zookeeper", "spark-kafka", "hdfs", "hive", "presto"}
 
 
 def entry(coordinate: str = "org.example:tool:1.0", **more: str) -> str:
