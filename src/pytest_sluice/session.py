@@ -256,9 +256,9 @@ class Session:
         )
 
     def _preflight(self, nodes: Iterable[str], more: bool) -> None:
-        backend = self.deployment.backend
-        if backend.attached:
-            preflight(self.deployment, map(self.run.node, nodes), more)
+        names = list(map(self.run.node, nodes))  # first: a pipeline has to be declared
+        if self.deployment.backend.attached:
+            preflight(self.deployment, names, more)
 
     @property
     def _used_as_guest(self) -> bool:

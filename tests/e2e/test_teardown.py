@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -20,6 +21,7 @@ import pytest
 
 from pytest_sluice.claims import Verdict
 from pytest_sluice.protocol import MARK
+from pytest_sluice.session import Session
 from pytest_sluice.waiting import Deadline, NotYet, WaitTimeout, wait_for
 
 CHILD = Path(__file__).with_name("child_session.py")
@@ -32,12 +34,16 @@ Address = tuple[str, int]
 
 @pytest.mark.report
 def test_claim_12_nothing_is_left_of_the_cluster(
-    tmp_path: Path, pytestconfig: pytest.Config, sluice_record: Callable[[Verdict], Verdict]
+    tmp_path: Path,
+    pytestconfig: pytest.Config,
+    sluice_session: Session,
+    sluice_record: Callable[[Verdict], Verdict],
 ) -> None:
-    root = pytestconfig.rootpath
+    child = partial(ChildSession, pytestconfig.rootpath, sluice_session.settings["kafka"])
+    first, second = (partial(child, tmp_path / name) for name in ("ended", "killed"))
     with ThreadPoolExecutor() as both:  # two clusters side by side do not meet
-        ended = both.submit(left_over, root, tmp_path / "ended", let_end, SECONDS_AFTER_END)
-        killed = both.submit(left_over, root, tmp_path / "killed", kill, SECONDS_AFTER_SIGKILL)
+        ended = both.submit(left_over, first, let_end, SECONDS_AFTER_END)
+        killed = both.submit(left_over, second, kill, SECONDS_AFTER_SIGKILL)
     left = {"after its end": ended.result(), "after SIGKILL": killed.result()}
     statement = "The cluster comes down, and nothing is left of it."
     measured = "; ".join(f"{when}: {', '.join(what) or 'nothing'}" for when, what in left.items())
@@ -58,13 +64,13 @@ def kill(session: "ChildSession") -> None:
 
 
 def left_over(
-    root: Path, folder: Path, end: Callable[["ChildSession"], None], seconds: float
+    start: Callable[[], "ChildSession"], end: Callable[["ChildSession"], None], seconds: float
 ) -> list[str]:
     """What is left of a cluster, so many seconds after its session was ended."""
-    with child_session(root, folder) as session:
+    with child_session(start) as session:
         session.await_word()
         processes, ports = session.processes(), session.ports()
-        assert {"kafka", "namenode", "datanode", "api"} <= session.roles
+        assert session.expected <= session.roles
         assert len(processes) > len(session.roles)  # these, and the supervisor
         assert all(map(is_open, ports))
         assert session.files()
@@ -82,14 +88,17 @@ def left_over(
 class ChildSession:
     """A pytest session as a process; its temporary files go to a folder of its own."""
 
-    def __init__(self, root: Path, folder: Path) -> None:
+    def __init__(self, root: Path, mode: str, folder: Path) -> None:
         self.folder = folder
+        self.expected = {"kafka", "namenode", "datanode", "api"}
+        if mode == "zookeeper":
+            self.expected.add("zookeeper")
         self.temporary = folder / "tmp"
         self.temporary.mkdir(parents=True)
         command = [sys.executable, "-m", "pytest", str(CHILD), "-p", "no:cacheprovider"]
         with (folder / "output.txt").open("w") as output:
             self.process = subprocess.Popen(
-                [*command, f"--sluice-directory={folder / 'logs'}"],
+                [*command, f"--sluice-directory={folder / 'logs'}", f"--sluice-kafka={mode}"],
                 cwd=root,
                 env={**os.environ, "CHILD_SESSION": str(folder), "TMPDIR": str(self.temporary)},
                 stdout=output,
@@ -146,9 +155,9 @@ class ChildSession:
 
 
 @contextmanager
-def child_session(root: Path, folder: Path) -> Iterator[ChildSession]:
+def child_session(start: Callable[[], ChildSession]) -> Iterator[ChildSession]:
     """A child session that does not outlive the test."""
-    session = ChildSession(root, folder)
+    session = start()
     try:
         yield session
     finally:

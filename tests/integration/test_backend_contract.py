@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -311,3 +311,33 @@ class TestContract:
     def test_backends_say_whether_they_are_attached(self, case: Case, attached: Case) -> None:
         assert attached.backend.attached
         assert case.backend.attached == (case.backend.name == "external")
+
+
+@pytest.mark.parametrize(("template", "number"), [("", 42), ("variant", 1)])
+def test_a_first_state_is_that_of_the_roles_template(
+    cluster: Cluster, tmp_path: Path, template: str, number: int
+) -> None:
+    backend = process_backend(cluster, tmp_path)
+    role = replace(web(f"stated{template}"), template=template)
+    prepared = backend.templates / role.name
+    prepared.mkdir(parents=True)
+    (prepared / "starts").write_text("41")
+    backend.start(role)
+    assert by_http(backend).answered(role.name) == f"start {number}"
+    backend.kill(role.name)
+
+
+def test_what_a_role_waits_for_is_waited_for_before_each_start(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    backend, seen = process_backend(cluster, tmp_path), list[bool]()
+    role = replace(web("waiting"), before=lambda site: seen.append(site.state.is_dir()))
+    case = by_http(backend)
+    backend.start(role)
+    backend.start(role)  # it runs already
+    assert case.answered("waiting") == "start 1"
+    backend.kill("waiting")
+    backend.start(role)
+    assert case.answered("waiting") == "start 2"
+    assert seen == [True, True]
+    backend.kill("waiting")

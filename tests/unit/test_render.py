@@ -1,5 +1,7 @@
 """Rendering: a pure function from addresses, directory and peers to argv and files."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,10 +11,10 @@ from pytest_sluice.components import job as job_component
 from pytest_sluice.contracts import Endpoint, Launch, Role, Site, Tools
 from pytest_sluice.declaration import Api, Env, Job, Query
 from pytest_sluice.flow.deployment import roles
-from pytest_sluice.services import hdfs, hive, kafka, presto
+from pytest_sluice.services import hdfs, hive, kafka, presto, zookeeper
 
 HOST = "127.9.8.7"
-NAMES = ("kafka", "hdfs", "hive", "spark", "spark-kafka", "presto")
+NAMES = ("kafka", "kafka-zookeeper", "hdfs", "hive", "spark", "spark-kafka", "presto")
 TOOLS = Tools(
     java=Path("/jre/bin/java"),
     jars={name: (Path(f"/{name}/lib/a.jar"), Path(f"/{name}/lib/b.jar")) for name in NAMES},
@@ -21,7 +23,10 @@ TOOLS = Tools(
 PEERS = {
     "namenode.rpc": Endpoint(HOST, 8020),
     "metastore.thrift": Endpoint(HOST, 9083),
+    "zookeeper.client": Endpoint(HOST, 32181),
 }
+PUBLISHED = {"client": Endpoint("127.0.0.1", 39092)}
+ROLES = (*roles("kraft"), *roles("zookeeper")[:2])
 
 
 def site(role: Role) -> Site:
@@ -33,20 +38,32 @@ def rendered(role: Role) -> Launch:
     return role.render(site(role))
 
 
-@pytest.mark.parametrize("role", roles(), ids=lambda role: role.name)
+def name_of(role: Role) -> str:
+    """The name of a role's JVM and of its first state, which is its own unless there are two."""
+    return role.template or role.name
+
+
+def broker(mode: kafka.Mode, published: Mapping[str, Endpoint] = {}) -> dict[str, str]:
+    """The properties of a broker."""
+    role = kafka.BROKERS[mode]
+    text = role.render(replace(site(role), published=published)).files["server.properties"]
+    return dict(line.split("=", 1) for line in text.splitlines())
+
+
+@pytest.mark.parametrize("role", ROLES, ids=name_of)
 def test_the_same_site_gives_the_same_launch(role: Role) -> None:
     assert rendered(role) == rendered(role)
 
 
-@pytest.mark.parametrize("role", roles(), ids=lambda role: role.name)
+@pytest.mark.parametrize("role", ROLES, ids=name_of)
 def test_every_jvm_is_java_with_a_small_heap_and_its_archive(role: Role) -> None:
     argv = rendered(role).argv
     assert argv[0] == "/jre/bin/java"
     assert argv[1].startswith("-Xmx")
-    assert f"-Darchive={role.name}" in argv
+    assert f"-Darchive={name_of(role)}" in argv
 
 
-@pytest.mark.parametrize("role", roles(), ids=lambda role: role.name)
+@pytest.mark.parametrize("role", ROLES, ids=name_of)
 def test_a_class_path_holds_jars_only(role: Role) -> None:
     argv = rendered(role).argv
     entries = argv[argv.index("-cp") + 1].split(":")
@@ -54,10 +71,63 @@ def test_a_class_path_holds_jars_only(role: Role) -> None:
     assert all(entry.endswith(".jar") for entry in entries)
 
 
-def test_kafka_listens_on_the_own_address_only() -> None:
-    text = rendered(kafka.ROLE).files["server.properties"]
-    listeners = "listeners=PLAINTEXT://127.9.8.7:29092,CONTROLLER://127.9.8.7:29093"
-    assert listeners in text.splitlines()
+INSIDE, CONTROLLER = "PLAINTEXT://127.9.8.7:29092", "CONTROLLER://127.9.8.7:29093"
+
+
+@pytest.mark.parametrize(
+    ("mode", "listeners"), [("kraft", f"{INSIDE},{CONTROLLER}"), ("zookeeper", INSIDE)]
+)
+def test_kafka_listens_on_the_own_address_only(mode: kafka.Mode, listeners: str) -> None:
+    properties = broker(mode)
+    assert properties["listeners"] == listeners
+    assert properties["advertised.listeners"] == INSIDE
+
+
+@pytest.mark.parametrize("mode", kafka.BROKERS)
+def test_a_published_broker_tells_the_host_another_address(mode: kafka.Mode) -> None:
+    properties = broker(mode, PUBLISHED)
+    assert "HOST://127.9.8.7:9092" in properties["listeners"].split(",")
+    assert properties["advertised.listeners"] == f"{INSIDE},HOST://127.0.0.1:39092"
+
+
+def test_what_a_client_meets_is_the_same_in_both_modes() -> None:
+    one, other = (broker(mode, PUBLISHED) for mode in kafka.BROKERS)
+    common = {key for key in one if key in other}
+    assert {key for key in common if one[key] != other[key]} == {"listeners"}
+    assert {key for key in other if key not in common} == {
+        "broker.id",
+        "zookeeper.connect",
+        "zookeeper.session.timeout.ms",
+        "zookeeper.connection.timeout.ms",
+    }
+    assert other["zookeeper.connect"] == "127.9.8.7:32181"
+
+
+def test_each_kafka_runs_with_its_own_jars_and_zookeeper_with_those_of_its_broker() -> None:
+    paths = {
+        name_of(role): argv[argv.index("-cp") + 1]
+        for role in (*kafka.BROKERS.values(), zookeeper.ROLE)
+        for argv in [rendered(role).argv]
+    }
+    assert paths == {
+        "kafka": "/kafka/lib/a.jar:/kafka/lib/b.jar",
+        "kafka-zookeeper": "/kafka-zookeeper/lib/a.jar:/kafka-zookeeper/lib/b.jar",
+        "zookeeper": "/kafka-zookeeper/lib/a.jar:/kafka-zookeeper/lib/b.jar",
+    }
+
+
+def test_zookeeper_listens_on_the_own_address_and_has_no_web_server() -> None:
+    lines = rendered(zookeeper.ROLE).files["zoo.cfg"].splitlines()
+    assert {"clientPortAddress=127.9.8.7", "clientPort=32181"} <= set(lines)
+    assert "admin.enableServer=false" in lines
+    assert "dataDir=/run/x/state" in lines
+
+
+def test_a_session_of_the_broker_is_one_that_zookeeper_grants() -> None:
+    text = rendered(zookeeper.ROLE).files["zoo.cfg"]
+    tick = int(dict(line.split("=") for line in text.splitlines())["tickTime"])
+    asked = int(broker("zookeeper")["zookeeper.session.timeout.ms"])
+    assert 2 * tick <= asked <= 20 * tick
 
 
 def test_a_format_runs_on_the_same_configuration_as_the_broker() -> None:

@@ -60,7 +60,7 @@ class Deployment:
         # What the broker cannot be without.
         self._ensemble = ("zookeeper",) if mode == "zookeeper" else ()
         if self._ensemble:
-            self.graph.add("zookeeper", (), self._zookeeper)
+            self.graph.add("zookeeper", (), self.start_zookeeper)
         self.graph.add("kafka", self._ensemble, self.start_kafka)
         self.graph.add("namenode", (), lambda: backend.start(hdfs.NAMENODE_ROLE))
         self.graph.add("datanode", (), lambda: backend.start(hdfs.DATANODE_ROLE))
@@ -127,6 +127,8 @@ class Deployment:
 
     def start_kafka(self) -> Kafka:
         """Start the broker (again) and wait until it answers; its client."""
+        for name in self._ensemble:
+            self.backend.require_alive(name)
         self.backend.start(self._broker)
         client = self.kafka()
         self.await_role("kafka", lambda: self._probe_kafka(client), beside=self._ensemble)
@@ -140,7 +142,8 @@ class Deployment:
             endpoint = self.backend.endpoint("zookeeper", "client")
             client.probe_led(zookeeper.children(endpoint, kafka.TOPICS))
 
-    def _zookeeper(self) -> None:
+    def start_zookeeper(self) -> None:
+        """Start ZooKeeper (again) and wait until it answers."""
         self.backend.start(zookeeper.ROLE)
         endpoint = self.backend.endpoint("zookeeper", "client")
         self.await_role("zookeeper", lambda: zookeeper.probe_ready(endpoint))
