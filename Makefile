@@ -14,8 +14,8 @@ setup: .venv/ready  ## fetch and verify everything that is needed; offline the s
 report: setup  ## run the pipeline on the real services and print the claims with their verdicts
 	$(TOX) -e report -- $(ARGS)
 
-test: setup  ## lint, types, unit, integration and end-to-end tests
-	$(TOX) -e lint,typing,unit,integration,e2e
+test: setup  ## lint, types, unit, integration and end-to-end tests; with Docker, those on it
+	$(TOX) -e lint,typing,unit,integration,e2e,compose,containers
 
 lock:  ## (maintainers) pin requirements.txt anew, and of it what the image needs
 	.tox/shared/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \

@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pytest_sluice.contracts import Completed, Endpoint, Launch, Role, View
+from pytest_sluice.access import Access
+from pytest_sluice.contracts import Completed, Endpoint, Launch, Role, Tools, View
 from pytest_sluice.errors import ServiceNotReady, SluiceError
 from pytest_sluice.waiting import NotYet
 
@@ -36,6 +37,9 @@ class FakeBackend:
 
     name = "fake"
     attached = False
+    access = Access()
+
+    tools = Tools(Path("java"), {})
 
     def __init__(
         self,
@@ -64,6 +68,10 @@ class FakeBackend:
         number = self._ports.setdefault((role, port), FIRST_PORT + len(self._ports))
         return Endpoint("127.0.0.1", number)
 
+    def endpoints(self, role: str, port: str, view: View = "host") -> tuple[Endpoint, ...]:
+        """The one port."""
+        return (self.endpoint(role, port, view),)
+
     def exec(self, role: str, launch: Launch, *, seconds: float = 60) -> Completed:
         """What ``command`` answers."""
         return self._command(launch)
@@ -80,6 +88,9 @@ class FakeBackend:
     def logs(self, role: str, lines: int = 20) -> list[str]:
         """The last lines; none of a role that was never started."""
         return self.processes[role].lines[-lines:] if role in self.processes else []
+
+    def save_logs(self) -> None:
+        """Nothing: there are no files."""
 
     def kill(self, role: str) -> None:
         """End it as SIGKILL does."""

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import NoReturn
 
@@ -37,16 +38,38 @@ def _status(args: argparse.Namespace) -> int:
     return 0
 
 
+def _forget(args: argparse.Namespace) -> int:
+    from pytest_sluice.flow.forget import forget
+
+    with args.log.open("a", encoding="utf-8") if args.log else nullcontext(sys.stdout) as log:
+
+        def say(line: str) -> None:
+            print(line, file=log, flush=True)
+
+        try:
+            return 0 if forget(args.list, args.external, args.root, say) else 1
+        except SluiceError as error:
+            say(str(error))
+            return 1
+
+
 def _supervise(args: argparse.Namespace) -> int:
     from pytest_sluice.supervisor import main as supervise
 
     return supervise(args.directory, args.lease)
 
 
+def _discard(args: argparse.Namespace) -> int:
+    from pytest_sluice.backends.engine import discard
+
+    discard(args.label)
+    return 0
+
+
 def _serve(args: argparse.Namespace) -> NoReturn:
     from pytest_sluice.inside.serve import serve
 
-    serve(args.role, args.directory, args.host, dict(args.published))
+    serve(args.role, args.directory, args.host, dict(args.published), dict(args.peer))
 
 
 def _launch(args: argparse.Namespace) -> NoReturn:
@@ -88,6 +111,12 @@ def _parser() -> argparse.ArgumentParser:
     setup.set_defaults(run=_setup)
     status = commands.add_parser("status", help="the clusters that run on this machine")
     status.set_defaults(run=_status)
+    forget = commands.add_parser("forget", help="remove what a session made elsewhere (internal)")
+    forget.add_argument("list", type=Path, help="the list of what it made")
+    forget.add_argument("--external", required=True, help="where: as --sluice-external")
+    forget.add_argument("--root", type=Path, default=Path(), help="of relative paths in that")
+    forget.add_argument("--log", type=Path, help="where to say what became of it")
+    forget.set_defaults(run=_forget)
     supervise = commands.add_parser("supervise", help="own one cluster's processes (internal)")
     supervise.add_argument("directory", type=Path)
     supervise.add_argument("lease", type=int, help="file descriptor of the first lease")
@@ -105,10 +134,18 @@ def _add_inside(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     serve.add_argument(
         "--published",
         metavar="PORT=HOST:NUMBER",
-        type=_published,
+        type=_address,
         action="append",
         default=[],
         help="where the host reaches a port of the role",
+    )
+    serve.add_argument(
+        "--peer",
+        metavar="ROLE.PORT=HOST:NUMBER",
+        type=_address,
+        action="append",
+        default=[],
+        help="where another role listens (default: at its service's name)",
     )
     serve.set_defaults(run=_serve)
     probe = commands.add_parser("probe", help="ask roles until they are well (health checks)")
@@ -123,14 +160,17 @@ def _add_inside(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     launch = commands.add_parser("launch", help="become a rendered command (internal)")
     launch.add_argument("json", help="as pytest_sluice.wire.launch_json writes it")
     launch.set_defaults(run=_launch)
+    discard = commands.add_parser("discard", help="remove containers by their label (internal)")
+    discard.add_argument("label", metavar="KEY=VALUE")
+    discard.set_defaults(run=_discard)
     describe = commands.add_parser("describe", help="the tools at hand, as JSON (internal)")
     describe.set_defaults(run=_describe)
 
 
-def _published(text: str) -> tuple[str, Endpoint]:
-    from pytest_sluice.inside.place import parse_published
+def _address(text: str) -> tuple[str, Endpoint]:
+    from pytest_sluice.inside.place import parse_address
 
-    return parse_published(text)
+    return parse_address(text)
 
 
 def main(argv: list[str] | None = None) -> int:

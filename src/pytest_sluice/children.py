@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pytest_sluice.protocol import MARK
+
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -92,6 +94,24 @@ def kill_orphans() -> None:
             with contextlib.suppress(psutil.NoSuchProcess):
                 orphan.kill()
         psutil.wait_procs(orphans, timeout=1)
+
+
+def kill_marked(mark: str) -> int:
+    """Kill whatever carries a cluster's mark in its environment; how many they were."""
+    marked = list(_marked(mark))
+    for pid in marked:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return len(marked)
+
+
+def _marked(mark: str) -> Iterator[int]:
+    import psutil
+
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get(MARK) == mark:
+                yield process.pid
 
 
 def _die_with_parent() -> None:

@@ -10,12 +10,13 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from pytest_sluice.children import kill_marked
 from pytest_sluice.errors import ClusterLost, SluiceError
-from pytest_sluice.protocol import JOURNAL, MARK, SOCKET
+from pytest_sluice.protocol import JOURNAL, SOCKET, UNDO_SECONDS
 from pytest_sluice.waiting import Deadline, NotYet, wait_for
 
 PREFIX = "sluice-"
@@ -115,7 +116,7 @@ class Cluster:
         except (FileNotFoundError, ValueError):
             return None
 
-    def await_end(self, seconds: float = 30) -> None:
+    def await_end(self, seconds: float = 30 + UNDO_SECONDS) -> None:
         """Wait until the supervisor has brought everything down and removed its directory."""
 
         def gone() -> None:
@@ -127,6 +128,25 @@ class Cluster:
                 raise NotYet(f"{self.directory} is still there")
 
         wait_for("the end of the cluster", gone, Deadline(seconds))
+
+    def undo(self, name: str, argv: Sequence[str]) -> None:
+        """Have ``argv`` run when the cluster ends, however it ends: it undoes ``name``.
+
+        To be called before ``name`` is made. Under the same name the later command counts.
+        """
+        self.ask("undo", name=name, argv=list(argv))
+
+    def undone(self, name: str) -> None:
+        """Say that ``name`` has been undone in good order."""
+        self.ask("undone", name=name)
+
+    def kill_all(self) -> None:
+        """Kill every process of the cluster; they are dead when this returns."""
+        running = [row["name"] for row in self.ask("status")["roles"] if row["code"] is None]
+        for name in running:
+            self.ask("signal", name=name, number=signal.SIGKILL)
+        for name in running:
+            self.ask("wait", name=name, seconds=30)
 
     def _require_lease(self) -> None:
         if self._closed:
@@ -228,19 +248,27 @@ def _abandoned(directory: Path) -> bool:
 
 
 def _bury(directory: Path) -> int:
-    """Kill the processes that carry the directory's mark, and remove it; how many were killed."""
-    marked = list(_marked(str(directory)))
-    for pid in marked:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    """Do what a dead supervisor would have done; how many processes were killed."""
+    killed = kill_marked(str(directory))
+    for argv in reversed(_undos(directory).values()):
+        with contextlib.suppress(subprocess.TimeoutExpired, OSError):
+            subprocess.run(argv, capture_output=True, check=False, timeout=UNDO_SECONDS)
     shutil.rmtree(directory, ignore_errors=True)
-    return len(marked)
+    return killed
 
 
-def _marked(mark: str) -> Iterator[int]:
-    import psutil
+def _undos(directory: Path) -> dict[str, list[str]]:
+    """What the journal names as made and not as undone, with the commands that undo it."""
+    undos: dict[str, list[str]] = {}
+    for entry in _journal(directory):
+        if isinstance(entry.get("undo"), list):
+            undos[entry["made"]] = entry["undo"]
+        undos.pop(entry.get("undone", ""), None)
+    return undos
 
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if process.environ().get(MARK) == mark:
-                yield process.pid
+
+def _journal(directory: Path) -> Iterator[dict[str, Any]]:
+    with contextlib.suppress(FileNotFoundError):
+        for line in (directory / JOURNAL).read_text(encoding="utf-8").splitlines(keepends=True):
+            if line.endswith("\n"):  # else the kill cut it off
+                yield json.loads(line)

@@ -1,10 +1,12 @@
 """The contracts between services, components and backends: Role, Site, Launch, Backend."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
+
+from pytest_sluice.access import Access
 
 View = Literal["host", "inside"]
 
@@ -19,6 +21,11 @@ class Endpoint:
     def __str__(self) -> str:
         """``host:port``."""
         return f"{self.host}:{self.port}"
+
+
+def joined(endpoints: Iterable[Endpoint]) -> str:
+    """``host:port,host:port``, as Kafka's clients take their brokers."""
+    return ",".join(map(str, endpoints))
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,10 @@ class Role:
     a container serves the host in the place of those of the same name, where a service has to tell
     its clients another address there. ``wildcard`` says that the process listens on every interface
     and cannot be told otherwise. ``prepare`` renders the command that makes the role's first
-    ``state`` (a format, say).
+    ``state`` (a format, say). ``template`` is the name under which a prepared first state is kept,
+    where it is not the role's own: variants of a role must not be given each other's. ``before`` is
+    called before each start, once the state is there; it waits until nothing of an earlier life of
+    the role is in the way, and raises a SluiceError where that does not end.
     """
 
     name: str
@@ -89,6 +99,8 @@ class Role:
     outside: Mapping[str, int] = field(default_factory=dict)
     wildcard: bool = False
     prepare: Render | None = None
+    template: str = ""
+    before: Callable[[Site], None] = lambda _site: None
 
 
 @dataclass(frozen=True)
@@ -108,17 +120,29 @@ class Completed:
 class Backend(Protocol):
     """How roles run. ``attached`` backends use what is there and never stop it.
 
-    What a backend cannot do raises :class:`pytest_sluice.errors.Unsupported`.
+    ``access`` is as whom, and how, clients speak to the services. What a backend cannot do raises
+    :class:`pytest_sluice.errors.Unsupported`.
     """
 
     name: str
     attached: bool
+    access: Access
+
+    @property
+    def tools(self) -> Tools:
+        """What roles and commands are run with, in the place where they run."""
 
     def start(self, role: Role) -> None:
         """Start the role, or do nothing where it already runs."""
 
     def endpoint(self, role: str, port: str, view: View = "host") -> Endpoint:
         """The address of a role's port, as seen from the host or from inside the cluster."""
+
+    def endpoints(self, role: str, port: str, view: View = "host") -> tuple[Endpoint, ...]:
+        """Every address of a role's port: more than one where many machines serve it.
+
+        :meth:`endpoint` is the first of them.
+        """
 
     def exec(self, role: str, launch: Launch, *, seconds: float = 60) -> Completed:
         """Run a command where the role runs, wait for it, and end it after ``seconds``."""
@@ -144,8 +168,11 @@ class Backend(Protocol):
     def stop(self, role: str, *, grace: float = 10) -> int:
         """SIGTERM, after ``grace`` seconds SIGKILL; the exit code."""
 
+    def save_logs(self) -> None:
+        """Bring logs that would go with their roles into the folder of the session's logs."""
+
     def scratch(self, name: str) -> Path:
-        """A folder for the files of commands, removed with the cluster."""
+        """A folder for the files of commands, where they run; removed with the cluster."""
 
     def leftovers(self) -> Sequence[str]:
         """What still runs of what was started here, a description each; empty is clean."""

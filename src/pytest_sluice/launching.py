@@ -22,6 +22,8 @@ def lay_out(launch: Launch, home: Path) -> None:
         path = home / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+        if text.startswith("#!"):  # a script is there to be run
+            path.chmod(0o755)
     (home / TEMPORARY).mkdir(parents=True, exist_ok=True)
 
 

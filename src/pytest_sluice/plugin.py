@@ -6,16 +6,22 @@ from typing import Any
 
 import pytest
 
-from pytest_sluice import fixtures, hooks, terminal
+from pytest_sluice import compose_fixtures, fixtures, hooks, terminal
+from pytest_sluice.backends.engine import EngineMissing, engine
+from pytest_sluice.backing import ON_DOCKER
 from pytest_sluice.declaration import STAGES
 from pytest_sluice.errors import SluiceError
-from pytest_sluice.fixtures import SESSION, STAGE_OF, Broken, nodes_of
+from pytest_sluice.fixtures import SESSION, STAGE_OF, Broken, may_need_anything, nodes_of
 from pytest_sluice.ledger import Landing
 from pytest_sluice.session import Session, Shared
 from pytest_sluice.settings import SETTINGS, resolve
 
 # What a worker is told by its controller.
 SHARED = "sluice_shared"
+# How many tests were left out for want of an engine, and what was tried.
+LEFT_OUT = pytest.StashKey[tuple[int, EngineMissing]]()
+# What could not be removed from a cluster that is not the session's own.
+LEFT = pytest.StashKey[list[str]]()
 # The stories that were told in full.
 TOLD = pytest.StashKey[set[str]]()
 
@@ -40,10 +46,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("sluice", "whole data pipelines on real services (pytest-sluice)")
     for row in SETTINGS:
         default = f" (default: {row.default})" if row.default else ""
+        form: dict[str, Any] = {"metavar": row.metavar}
+        if row.flag:
+            form = {"action": "store_const", "const": "true"}
         group.addoption(
             row.option,
             dest=row.ini,
-            metavar=row.metavar,
+            **form,
             help=f"{row.help}{default}; environment: {row.variable}, ini: {row.ini}",
         )
         parser.addini(row.ini, row.help, default=None)
@@ -57,6 +66,11 @@ def pytest_configure(config: pytest.Config) -> None:
             f"{stage}: stage {stage} of the pipeline: {STAGE_HELP[stage]} (set by the deepest "
             "sluice fixture that a test asks for)",
         )
+    config.addinivalue_line(
+        "markers",
+        "docker: needs a Docker engine on every backend; without one it is left out, which "
+        "--sluice-require-docker makes an error",
+    )
     for function in ("read_text", "open_text"):
         # kafka-python 3.0 reads its schemas so; a project with filterwarnings = error may use it.
         config.addinivalue_line(
@@ -73,6 +87,8 @@ def pytest_configure(config: pytest.Config) -> None:
     shared = Shared.from_json(getattr(config, "workerinput", {}).get(SHARED))
     session = Session(pipeline, settings, config.rootpath, shared)
     config.stash[SESSION] = session
+    if settings["backend"] == "compose":
+        config.pluginmanager.register(compose_fixtures, "sluice-compose-fixtures")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(terminal.Narrator(config, session), "sluice-narrator")
 
@@ -93,6 +109,44 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(max(asked, key=STAGES.index))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs a Docker engine where none can be reached, or refuse to go on."""
+    needy = [item for item in items if _needs_docker(item)]
+    if not needy or config.option.collectonly:
+        return
+    try:
+        engine()
+    except EngineMissing as error:
+        if config.stash[SESSION].settings["require_docker"]:
+            raise pytest.UsageError(f"{len(needy)} tests need Docker: {error}") from error
+        for item in needy:
+            item.add_marker(pytest.mark.skip(reason=f"left out: {error.cause}"))
+        config.stash[LEFT_OUT] = (len(needy), error)
+
+
+def _needs_docker(item: pytest.Item) -> bool:
+    if item.get_closest_marker("docker"):
+        return True
+    asked = getattr(item, "fixturenames", ())
+    if "sluice_containers" in asked:
+        return True
+    on_docker = item.config.stash[SESSION].settings["backend"] in ON_DOCKER
+    return on_docker and "sluice_session" in asked
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say what was left out, and what could not be removed, with -q as well."""
+    if LEFT_OUT in config.stash:
+        number, error = config.stash[LEFT_OUT]
+        terminalreporter.write_sep("=", "left out")
+        terminalreporter.write_line(f"{number} tests need a Docker engine: {error}")
+    for told in config.stash.get(LEFT, ()):
+        terminalreporter.write_line(f"sluice: still on the cluster: {told}", red=True)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> None:
     """Start the union of what the selected tests need, while the first of them is set up."""
@@ -102,8 +156,18 @@ def pytest_runtestloop(session: pytest.Session) -> None:
         return
     if hasattr(session.config, "workerinput"):
         return  # a worker starts what it comes to, and the others find it there
-    names = {name for item in session.items for name in getattr(item, "fixturenames", ())}
-    _guard(session.config.stash[SESSION].start, nodes_of(names))
+    asked = [getattr(item, "fixturenames", ()) for item in session.items]
+    nodes = nodes_of(name for names in asked for name in names)
+    _guard(session.config.stash[SESSION].start, nodes, any(map(may_need_anything, asked)))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Leave nothing on a cluster that is not this session's own; what stays there is an error."""
+    own = session.config.stash.get(SESSION, None)
+    if own and (left := own.leave()):
+        session.config.stash[LEFT] = left
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.hookimpl(wrapper=True)
@@ -132,9 +196,9 @@ def _fail(item: pytest.Function, stage: str, story: str) -> None:
     pytest.fail(f"stage {stage}: {story}", pytrace=False)
 
 
-def _guard(start: Any, nodes: list[str]) -> None:
+def _guard(start: Any, nodes: list[str], more: bool) -> None:
     """A declaration that cannot be used, or a missing distribution, ends the session at once."""
     try:
-        start(nodes)
+        start(nodes, more)
     except SluiceError as error:
         raise pytest.UsageError(str(error)) from error

@@ -12,22 +12,31 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from uuid import uuid4
 
-from pytest_sluice.backends.external import ExternalBackend, parse_addresses
-from pytest_sluice.backends.process import ProcessBackend
-from pytest_sluice.class_data import prepared_root, templates, tools
+from pytest_sluice.backends.compose import Project
+from pytest_sluice.backing import Backing
 from pytest_sluice.cluster import Cluster, sweep
-from pytest_sluice.contracts import Backend, Tools
+from pytest_sluice.contracts import Backend
 from pytest_sluice.declaration import Pipeline
-from pytest_sluice.errors import BadDeclaration, SluiceError
+from pytest_sluice.errors import BadDeclaration
 from pytest_sluice.events import Follower, Journal
-from pytest_sluice.flow.deployment import ROLES, Deployment
+from pytest_sluice.flow.belongings import Belongings
+from pytest_sluice.flow.deployment import Deployment
+from pytest_sluice.flow.forget import forget_command
+from pytest_sluice.flow.guest import Guest
 from pytest_sluice.flow.landing import Lander
+from pytest_sluice.flow.preflight import preflight
 from pytest_sluice.flow.run import Run
 from pytest_sluice.ledger import Landing
+from pytest_sluice.scale import block_replication, scaled
 from pytest_sluice.settings import Settings
 
 KEPT_SESSIONS = 3
+# In the cluster's directory: the word that tells this guest of a cluster from others, and the list
+# of what it made there.
+GUEST = "guest"
+BELONGINGS = "belongings.jsonl"
 
 
 def _runs(directory: Path) -> bool:
@@ -71,17 +80,18 @@ class Session:
         self._shared = shared
         self._lock = threading.RLock()
         self._followers: list[Follower] = []
+        self._project: Project | None = None
+        self._wanted: list[str] = []
 
     @property
     def pipeline(self) -> Pipeline:
-        """The declared pipeline, with the trigger of the settings."""
+        """The declared pipeline, as large and in such a place as the settings say."""
         if self._pipeline is None:
             raise BadDeclaration(
                 "no pipeline is declared",
                 remedy="return one from pytest_sluice_pipeline(config) in conftest.py",
             )
-        trigger = self.settings["trigger"]
-        return self._pipeline.with_trigger(trigger) if trigger else self._pipeline
+        return scaled(self._pipeline, self.settings, os.environ)
 
     @property
     def has_pipeline(self) -> bool:
@@ -151,11 +161,30 @@ class Session:
         found = self.cluster.made("landing")
         return Landing.from_json(found) if found else None
 
-    def start(self, nodes: Iterable[str]) -> None:
-        """Bring nodes of the shared run about in the background."""
-        nodes = list(nodes)
-        if nodes:
-            self.run.graph.start(map(self.run.node, nodes))
+    def start(self, nodes: Iterable[str], more: bool = False) -> None:
+        """Bring nodes of the shared run about in the background; with compose once it is told.
+
+        On a cluster that is not the session's own, every address that they need is asked first;
+        with ``more``, where runs of their own may need anything, every address that was given.
+        """
+        self._wanted = list(nodes)
+        if self.awaits_project:
+            return
+        landing = Lander.NODES if "landing" in self._wanted else ()
+        if self._wanted or (more and self.settings["external"]):
+            self._preflight([*self._wanted, *landing], more)
+        if self._wanted:
+            self.run.graph.start(map(self.run.node, self._wanted))
+
+    @property
+    def awaits_project(self) -> bool:
+        """Whether the services are those of a compose project that was not told yet."""
+        return self.settings["backend"] == "compose" and self._project is None
+
+    def tell_project(self, project: Project) -> None:
+        """Say which compose project has the services; what was wanted starts as they come up."""
+        self._project = project
+        self.start(self._wanted)
 
     @contextmanager
     def own_run(self) -> Iterator[Run]:
@@ -166,10 +195,39 @@ class Session:
         finally:
             run.close()
 
+    @contextmanager
+    def containers(self) -> Iterator[Deployment]:
+        """Services in single containers, none of them started yet; removed with the block."""
+        backend = self._backing.containers(f"c{self._next_number()}")
+        try:
+            yield self._deployed(backend)
+        finally:
+            backend.close()
+
+    def save_logs(self) -> None:
+        """Bring the logs of roles that are not written to files into the folder of logs."""
+        self.deployment.backend.save_logs()
+
     def landing(self) -> Landing:
         """The landing of the shared run; brought about once, whoever asks."""
         landing: Landing = self.run.join("landing")
         return landing
+
+    def leave(self) -> list[str]:
+        """End the components, and remove what the session made on a cluster that is not its own.
+
+        What could not be removed is answered, a sentence each; it is tried once more when the
+        cluster's directory is removed. The workers of a session leave that to it.
+        """
+        if self._shared or not self._used_as_guest:
+            return []
+        self.cluster.kill_all()
+        deployment = self.deployment
+        left = deployment.guest.leave(deployment.hands()) if deployment.guest else []
+        if not left:
+            self.cluster.undone(GUEST)
+        self.journal.emit("left", things=left)
+        return left
 
     def close(self) -> None:
         """Give the lease back; wait until an owned cluster is gone, and prove it."""
@@ -181,9 +239,40 @@ class Session:
 
     @cached_property
     def _deployment(self) -> Deployment:
-        tools = self._tools  # first: nothing is started where nothing is set up
-        factor = self.settings["timeout_factor"]
-        return Deployment(self._backend(), tools, self.journal, factor)
+        return self._deployed(self._backing.make(self._project))
+
+    @cached_property
+    def _backing(self) -> Backing:
+        return Backing(self.settings, self._root, self.cluster, self.directory / "logs")
+
+    def _deployed(self, backend: Backend) -> Deployment:
+        return Deployment(
+            backend,
+            self.journal,
+            self.settings["timeout_factor"],
+            mode=self.settings["kafka"],
+            replication=block_replication(self.settings),
+            guest=self._guest() if backend.attached else None,
+        )
+
+    def _preflight(self, nodes: Iterable[str], more: bool) -> None:
+        backend = self.deployment.backend
+        if backend.attached:
+            preflight(self.deployment, map(self.run.node, nodes), more)
+
+    @property
+    def _used_as_guest(self) -> bool:
+        return "cluster" in self.__dict__ and (self.cluster.directory / BELONGINGS).exists()
+
+    def _guest(self) -> Guest:
+        """One for all the processes of the session; what it makes is removed however they end."""
+        word = self.cluster.once(GUEST, lambda: uuid4().hex[:8])
+        belongings = Belongings(self.cluster.directory / BELONGINGS)
+        log = self.directory / "logs" / "left.log"
+        self.cluster.undo(
+            GUEST, forget_command(belongings, self.settings["external"], self._root, log)
+        )
+        return Guest(word, belongings)
 
     @cached_property
     def _run(self) -> Run:
@@ -199,26 +288,3 @@ class Session:
 
     def _next_number(self) -> int:
         return int(self.cluster.ask("number")["number"])
-
-    @cached_property
-    def _prepared(self) -> Path:
-        return prepared_root()
-
-    @cached_property
-    def _tools(self) -> Tools:
-        return tools(self._prepared)
-
-    def _backend(self) -> Backend:
-        local = ProcessBackend(
-            self.cluster, self._tools, ROLES, self.directory / "logs", templates(self._prepared)
-        )
-        if self.settings["backend"] == "process":
-            return local
-        addresses = self.settings["external"]
-        if not addresses:
-            raise SluiceError(
-                "the backend external has no addresses",
-                remedy="--sluice-external=kafka.client=HOST:PORT,namenode.rpc=HOST:PORT,...",
-            )
-        services = [role.name for role in ROLES]
-        return ExternalBackend(parse_addresses(addresses), local, services)

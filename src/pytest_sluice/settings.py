@@ -1,5 +1,6 @@
 """Settings: one row each. Option > environment > ini > default, shown with its source."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,27 @@ from pytest_sluice.offsets import interval_seconds
 Source = Literal["option", "environment", "ini", "default"]
 
 
+BACKENDS = ("process", "compose", "containers", "external")
+
+
 def _backend(text: str) -> str:
-    if text not in ("process", "external"):
-        raise ValueError("backends are process and external")
+    if text not in BACKENDS:
+        raise ValueError(f"backends are {', '.join(BACKENDS)}")
+    return text
+
+
+def _flag(text: str) -> bool:
+    try:
+        return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[
+            text.lower()
+        ]
+    except KeyError:
+        raise ValueError("write true or false") from None
+
+
+def _kafka(text: str) -> str:
+    if text not in ("kraft", "zookeeper"):
+        raise ValueError("Kafka runs with kraft or zookeeper")
     return text
 
 
@@ -22,21 +41,50 @@ def _interval(text: str) -> str:
     return text
 
 
+# The forms of a master; what Spark makes of N, HOST and the rest is its own business.
+_MASTERS = (
+    r"local(\[(\d+|\*)(,\s*\d+)?\])?",
+    r"spark://[^\s:,/]+:\d+(,[^\s:,/]+:\d+)*",
+    r"yarn",
+    r"k8s://\S+",
+)
+
+
+def _master(text: str) -> str:
+    if not any(re.fullmatch(form, text) for form in _MASTERS):
+        raise ValueError("masters are local[N], spark://HOST:PORT,..., yarn and k8s://HOST:PORT")
+    return text
+
+
+def _number(text: str) -> int:
+    if (number := int(text)) <= 0:
+        raise ValueError("a number of copies or parts is 1 or more")
+    return number
+
+
 def _factor(text: str) -> float:
     if (factor := float(text)) <= 0:
         raise ValueError("a factor is greater than 0")
     return factor
 
 
+# What `docker compose build` makes.
+IMAGE = "pytest-sluice:0.1.0"
+
+
 @dataclass(frozen=True)
 class Setting:
-    """A row of the table. Its option is ``--sluice-name``, its variable ``SLUICE_NAME``."""
+    """A row of the table. Its option is ``--sluice-name``, its variable ``SLUICE_NAME``.
+
+    The option of a ``flag`` takes no value.
+    """
 
     name: str
     default: str | None
     metavar: str
     help: str
     parse: Callable[[str], Any]
+    flag: bool = False
 
     @property
     def option(self) -> str:
@@ -59,8 +107,24 @@ SETTINGS = (
         "backend",
         "process",
         "NAME",
-        "how the services run: process (local processes, no Docker) or external (attach only)",
+        "how the services run: process (local processes, no Docker), compose (docker compose, by "
+        "pytest-docker), containers (single containers, by testcontainers) or external (attach)",
         _backend,
+    ),
+    Setting(
+        "image",
+        IMAGE,
+        "NAME",
+        "the image of the backend containers; the compose file takes the same variable",
+        str,
+    ),
+    Setting(
+        "require_docker",
+        "false",
+        "BOOLEAN",
+        "make it an error, and no skip, when tests need a Docker engine and none can be reached",
+        _flag,
+        flag=True,
     ),
     Setting(
         "external",
@@ -70,11 +134,56 @@ SETTINGS = (
         str,
     ),
     Setting(
+        "kafka",
+        "kraft",
+        "MODE",
+        "what holds Kafka together: kraft (the broker itself) or zookeeper (Kafka 3.9, ZooKeeper)",
+        _kafka,
+    ),
+    Setting(
         "trigger",
         None,
         "INTERVAL",
         'trigger interval of every streaming query, such as "1 second" (default: as declared)',
         _interval,
+    ),
+    Setting(
+        "spark_master",
+        None,
+        "MASTER",
+        "where the job runs: local[N], spark://HOST:PORT,..., yarn or k8s://HOST:PORT "
+        "(default: as declared, else local[2])",
+        _master,
+    ),
+    Setting(
+        "driver_host",
+        None,
+        "HOST",
+        "address of this machine at which the executors of a remote master reach the job "
+        "(default: the job's own loopback address)",
+        str,
+    ),
+    Setting(
+        "partitions",
+        None,
+        "N",
+        "partitions of the topic (default: as declared, else 1)",
+        _number,
+    ),
+    Setting(
+        "replication",
+        None,
+        "N",
+        "on how many brokers each message is kept, and on how many DataNodes each block "
+        "(default: as declared, else 1)",
+        _number,
+    ),
+    Setting(
+        "hdfs_replication",
+        None,
+        "N",
+        "on how many DataNodes each block is kept, where that differs (default: as replication)",
+        _number,
     ),
     Setting(
         "timeout_factor",

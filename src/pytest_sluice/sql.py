@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Literal
 
+from pytest_sluice.access import PrestoAccess
 from pytest_sluice.errors import SluiceError
 
 MappingName = Literal["position", "name"]
@@ -14,7 +15,6 @@ MappingName = Literal["position", "name"]
 Row = tuple[Any, ...]
 
 _TRANSIENT = frozenset({"NO_NODES_AVAILABLE", "SERVER_STARTING_UP", "HTTP_503"})
-_USER = "sluice"
 _REQUEST_SECONDS = 60.0
 
 
@@ -64,6 +64,7 @@ class Presto:
     port: int
     schema: str
     catalogs: Mapping[MappingName, str]
+    access: PrestoAccess = field(default_factory=PrestoAccess)
 
     def query(self, sql: str, mapping: MappingName = "position") -> Result:
         """Run one statement on a connection of its own; raises QueryFailed."""
@@ -71,20 +72,29 @@ class Presto:
         connection = client.connect(
             host=self.host,
             port=self.port,
-            user=_USER,
+            user=self.access.user,
             catalog=self.catalogs[mapping],
             schema=self.schema,
+            http_scheme=self.access.scheme,
+            auth=self._authentication(),
             max_attempts=1,  # the client would sleep and ask again, hiding what it saw
             request_timeout=_REQUEST_SECONDS,
         )
         # A proxy of the environment knows nothing of a loopback address such as 127.5.6.7.
         connection._http_session.trust_env = False
+        connection._http_session.verify = self.access.cafile or True
         try:
             return _fetch(connection.cursor(), sql)
         except Exception as error:
             if failure := _failure(sql, error):
                 raise failure from error
             raise
+
+    def _authentication(self) -> Any:
+        """What the client sends with every request; None without a password."""
+        if not (password := self.access.password.reveal()):
+            return None
+        return import_module("prestodb.auth").BasicAuthentication(self.access.user, password)
 
     def visible_files(self, table: str) -> dict[str, int]:
         """How many rows Presto reads now out of each file of a table that has any, by URL."""

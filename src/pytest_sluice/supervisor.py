@@ -5,12 +5,16 @@ When the last one is closed, everything that it started is killed, its directory
 ends. It runs in a session of its own, single-threaded, and as the subreaper of what it starts, so
 that no orphan escapes; should it be killed itself, PR_SET_PDEATHSIG takes its children along.
 
+What is no process of its own (containers, say, which an engine owns) is journaled with the command
+that undoes it before it is made; these commands are run when everything else is gone.
+
 A request is one line of JSON, and so is the answer: ``{"op": "spawn", ...}`` -> ``{"pid": 1}`` or
 ``{"error": "..."}``. The request ``hold`` makes its connection a lease. The first lease is an
 inherited socket, which is there before the socket file.
 """
 
 import asyncio
+import contextlib
 import fcntl
 import json
 import os
@@ -22,8 +26,15 @@ from pathlib import Path
 from typing import IO, Any
 
 from pytest_sluice.addresses import Addresses
-from pytest_sluice.children import Child, adopt_orphans, ended_pids, kill_orphans, spawn
-from pytest_sluice.protocol import JOURNAL, LONGEST_LINE, MARK, SOCKET
+from pytest_sluice.children import (
+    Child,
+    adopt_orphans,
+    ended_pids,
+    kill_marked,
+    kill_orphans,
+    spawn,
+)
+from pytest_sluice.protocol import JOURNAL, LONGEST_LINE, MARK, SOCKET, UNDO_SECONDS
 
 Answer = dict[str, Any]
 
@@ -35,6 +46,7 @@ class Supervisor:
         self.directory = directory
         self.children: dict[str, Child] = {}
         self.addresses = Addresses()
+        self.undos: dict[str, list[str]] = {}
         self.leases = 0
         self.runs = 1  # the shared run is number 1
         self.done = asyncio.Event()
@@ -48,6 +60,8 @@ class Supervisor:
             "status": self.status,
             "endpoint": self.endpoint,
             "number": self.number,
+            "undo": self.undo,
+            "undone": self.undone,
         }
 
     async def run(self, first_lease: socket.socket) -> None:
@@ -168,6 +182,18 @@ class Supervisor:
         self.runs += 1
         return {"number": self.runs}
 
+    async def undo(self, request: Answer) -> Answer:
+        """Promise to run ``argv`` when the cluster is brought down: it undoes ``name``."""
+        self.undos[request["name"]] = request["argv"]
+        self.note({"made": request["name"], "undo": request["argv"]})
+        return {}
+
+    async def undone(self, request: Answer) -> Answer:
+        """Take note that ``name`` is undone already."""
+        if self.undos.pop(request["name"], None):
+            self.note({"undone": request["name"]})
+        return {}
+
     def reap(self) -> None:
         """Take note of every child that ended, adopted orphans included."""
         by_pid = {child.pid: child for child in self.children.values()}
@@ -182,8 +208,28 @@ class Supervisor:
             child.signal(signal.SIGKILL)
         for child in children:
             await child.ended.wait()
+        kill_marked(str(self.directory))
+        for name, argv in reversed(self.undos.items()):
+            with contextlib.suppress(OSError):  # a command that cannot be started
+                await self.run_undo(name, argv)
         kill_orphans()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    async def run_undo(self, name: str, argv: list[str]) -> None:
+        """Run the command that undoes something; one that hangs is killed."""
+        log = str(self.directory / "undo.log")
+        request = {
+            "name": name,
+            "argv": argv,
+            "environment": dict(os.environ),
+            "directory": str(self.directory),
+            "out": log,
+            "err": log,
+        }
+        child = self.children[f"undo {name}"] = spawn(request, {})
+        if await child.wait(UNDO_SECONDS) is None:
+            child.signal(signal.SIGKILL)
+            await child.ended.wait()
 
     def note(self, entry: Answer) -> None:
         """Append to the journal what was made and how it is undone."""

@@ -17,6 +17,7 @@ from pytest_sluice.backends.process import ProcessBackend
 from pytest_sluice.cluster import Cluster, clusters, sweep
 from pytest_sluice.contracts import Launch, Role
 from pytest_sluice.errors import ClusterLost, SluiceError
+from pytest_sluice.protocol import MARK
 from pytest_sluice.waiting import Deadline, NotYet, wait_for
 from tests.integration.roles import PORT, ask, process_backend, web
 
@@ -286,6 +287,63 @@ def test_a_supervisor_that_is_asked_to_end_buries_everything(
     os.kill(supervisor, signal.SIGTERM)
     await_death(pid, supervisor)
     await_removal(cluster.directory)
+
+
+def test_what_is_no_process_is_undone_at_the_end_in_reverse(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    log = tmp_path / "undone"
+    for name in ("first", "second", "third"):
+        cluster.undo(name, append(name, log))
+    cluster.undo("second", append("second, as told later", log))
+    cluster.undone("third")
+    cluster.close()
+    cluster.await_end()
+    assert log.read_text().splitlines() == ["second, as told later", "first"]
+
+
+def test_an_undo_that_fails_does_not_keep_the_others_back(cluster: Cluster, tmp_path: Path) -> None:
+    log = tmp_path / "undone"
+    cluster.undo("first", append("first", log))
+    cluster.undo("second", ["/no/such/command"])
+    cluster.undo("third", [sys.executable, "-c", "raise SystemExit(1)"])
+    cluster.undo("fourth", append("fourth", log))
+    cluster.close()
+    cluster.await_end()
+    assert log.read_text().splitlines() == ["fourth", "first"]
+
+
+def test_who_makes_what_is_undone_is_dead_by_then(cluster: Cluster, tmp_path: Path) -> None:
+    log, mark = tmp_path / "undone", {**os.environ, MARK: str(cluster.directory)}
+    maker = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"], env=mark)
+    look = f"import pathlib, psutil; pathlib.Path({str(log)!r}).write_text("
+    status = f"psutil.Process({maker.pid}).status())"
+    cluster.undo("made", [sys.executable, "-c", look + status])
+    cluster.close()
+    cluster.await_end()
+    assert maker.wait(SECONDS) == -signal.SIGKILL
+    assert log.read_text() == psutil.STATUS_ZOMBIE  # dead, and not yet waited for
+
+
+def test_what_a_killed_supervisor_did_not_undo_is_undone_by_the_sweep(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    log = tmp_path / "undone"
+    for name in ("first", "second", "third"):
+        cluster.undo(name, append(name, log))
+    cluster.undone("second")
+    supervisor = cluster.ask("status")["pid"]
+    os.kill(supervisor, signal.SIGKILL)
+    await_death(supervisor)
+    assert not log.exists()
+    sweep()
+    assert log.read_text().splitlines() == ["third", "first"]
+    assert not cluster.directory.exists()
+
+
+def append(line: str, log: Path) -> list[str]:
+    """A command that appends a line to a file."""
+    return ["/bin/sh", "-c", f'echo "$0" >> "{log}"', line]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a whole loopback network")

@@ -6,7 +6,7 @@ from pytest_sluice.distributions.lock import Artifact, committed, find, parse
 from pytest_sluice.distributions.problems import BadLock, UnknownDistribution
 
 SHA = "0" * 64
-SERVICES = {"jre", "kafka", "hdfs", "hive", "spark", "spark-kafka", "presto"}
+SERVICES = {"kafka-zookeeper", "jre", "spark", "kafka", "spark-kafka", "hdfs", "hive", "presto"}
 TOOLS = {"kafka-tools", "presto-cli"}
 
 

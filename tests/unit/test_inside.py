@@ -7,7 +7,7 @@ import pytest
 from pytest_sluice.contracts import Completed, Endpoint, Launch, Role, Site, Tools
 from pytest_sluice.errors import ServiceNotReady, SluiceError
 from pytest_sluice.inside import commands, launch, place, probe
-from pytest_sluice.inside.place import endpoint, find, parse_published, roles, site
+from pytest_sluice.inside.place import endpoint, find, parse_address, roles, site
 from pytest_sluice.launching import environment, lay_out, make_state
 from pytest_sluice.wire import Order, launch_json, order_from_json, tools_from_json, tools_json
 
@@ -41,7 +41,7 @@ def test_another_host_is_that_of_the_role_alone() -> None:
 
 
 def test_a_published_broker_tells_the_host_its_own_address() -> None:
-    published = dict([parse_published("client=127.0.0.1:31000")])
+    published = dict([parse_address("client=127.0.0.1:31000")])
     found = find("kafka").render(site(find("kafka"), TOOLS, published=published))
     lines = found.files["server.properties"].splitlines()
     assert "advertised.listeners=PLAINTEXT://kafka:29092,HOST://127.0.0.1:31000" in lines
@@ -51,7 +51,7 @@ def test_a_published_broker_tells_the_host_its_own_address() -> None:
 @pytest.mark.parametrize("text", ["client", "client=", "=a:1", "client=host", "client=host:x"])
 def test_a_published_address_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        parse_published(text)
+        parse_address(text)
 
 
 def test_an_unknown_role_is_refused_with_the_list() -> None:

@@ -8,7 +8,7 @@ from pytest_sluice.components import api as api_component
 from pytest_sluice.components import job as job_component
 from pytest_sluice.contracts import Endpoint, Launch, Role, Site, Tools
 from pytest_sluice.declaration import Api, Env, Job, Query
-from pytest_sluice.flow.deployment import ROLES
+from pytest_sluice.flow.deployment import roles
 from pytest_sluice.services import hdfs, hive, kafka, presto
 
 HOST = "127.9.8.7"
@@ -33,12 +33,12 @@ def rendered(role: Role) -> Launch:
     return role.render(site(role))
 
 
-@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+@pytest.mark.parametrize("role", roles(), ids=lambda role: role.name)
 def test_the_same_site_gives_the_same_launch(role: Role) -> None:
     assert rendered(role) == rendered(role)
 
 
-@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+@pytest.mark.parametrize("role", roles(), ids=lambda role: role.name)
 def test_every_jvm_is_java_with_a_small_heap_and_its_archive(role: Role) -> None:
     argv = rendered(role).argv
     assert argv[0] == "/jre/bin/java"
@@ -46,7 +46,7 @@ def test_every_jvm_is_java_with_a_small_heap_and_its_archive(role: Role) -> None
     assert f"-Darchive={role.name}" in argv
 
 
-@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+@pytest.mark.parametrize("role", roles(), ids=lambda role: role.name)
 def test_a_class_path_holds_jars_only(role: Role) -> None:
     argv = rendered(role).argv
     entries = argv[argv.index("-cp") + 1].split(":")
@@ -100,7 +100,8 @@ def test_presto_has_a_catalog_for_each_mapping_over_one_metastore() -> None:
 
 
 def test_hive_keeps_its_own_jars_behind_those_of_spark() -> None:
-    launch = hive.cli(TOOLS, Path("/x"), PEERS["metastore.thrift"], PEERS["namenode.rpc"], ("-e",))
+    settings = hdfs.client_settings(PEERS["namenode.rpc"])
+    launch = hive.cli(TOOLS, Path("/x"), PEERS["metastore.thrift"], settings, ("-e",))
     entries = launch.argv[launch.argv.index("-cp") + 1].split(":")
     assert entries == ["/spark/lib/a.jar", "/spark/lib/b.jar", "/hive/lib/a.jar", "/hive/lib/b.jar"]
 

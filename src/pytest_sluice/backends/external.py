@@ -3,46 +3,58 @@
 The components of a run (API, job) and commands run as local processes, as on the process backend.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from pytest_sluice.contracts import Backend, Completed, Endpoint, Launch, Role, View
-from pytest_sluice.errors import BadDeclaration, ServiceNotReady, Unsupported
+from pytest_sluice.backends.inventory import PLACES, Inventory
+from pytest_sluice.contracts import Backend, Completed, Endpoint, Launch, Role, Site, Tools, View
+from pytest_sluice.errors import ServiceNotReady, Unsupported
 
 
 class ExternalBackend:
-    """Endpoints by ``role.port``; what is not among them is a component that runs locally."""
+    """The services of an inventory; every other role is a component that runs locally.
+
+    ``services`` are the names of roles that are services, whether they have an address or not: of
+    some, DataNodes for one, nobody needs to know it.
+    """
 
     name = "external"
     attached = True
 
-    def __init__(
-        self, endpoints: Mapping[str, Endpoint], local: Backend, services: Sequence[str] = ()
-    ) -> None:
-        self._endpoints = dict(endpoints)
+    def __init__(self, inventory: Inventory, local: Backend, services: Sequence[str] = ()) -> None:
+        self.access = inventory.access
+        self._inventory = inventory
         self._local = local
-        self._services = services
+        addressed = (name.partition(".")[0] for name in inventory.addresses)
+        self._services = {*services, *addressed}
+
+    @property
+    def tools(self) -> Tools:
+        """Those of the components and commands, which run locally."""
+        return self._local.tools
 
     def start(self, role: Role) -> None:
-        """Start a component; a service is there already, and one without an address is refused."""
-        if self._is_external(role.name):
-            return
-        if role.name in self._services:
-            raise self._no_address(role.name, next(iter(role.ports)))
-        self._local.start(role)
+        """Start a component; a service is there already."""
+        if not self._is_external(role.name):
+            self._local.start(self._as_user(role))
 
     def endpoint(self, role: str, port: str, view: View = "host") -> Endpoint:
-        """The given address, which is the same from every side."""
+        """The first of the given addresses."""
+        return self.endpoints(role, port, view)[0]
+
+    def endpoints(self, role: str, port: str, view: View = "host") -> tuple[Endpoint, ...]:
+        """The given addresses, which are the same from every side."""
         if not self._is_external(role):
-            return self._local.endpoint(role, port, view)
+            return self._local.endpoints(role, port, view)
         try:
-            return self._endpoints[f"{role}.{port}"]
+            return self._inventory.addresses[f"{role}.{port}"]
         except KeyError:
             raise self._no_address(role, port) from None
 
     def exec(self, role: str, launch: Launch, *, seconds: float = 60) -> Completed:
         """Run a command locally, against the external services."""
-        return self._local.exec(role, launch, seconds=seconds)
+        return self._local.exec(role, self._launched(launch), seconds=seconds)
 
     def exit_code(self, role: str) -> int | None:
         """None for an external service: only a real request tells whether it lives."""
@@ -73,6 +85,10 @@ class ExternalBackend:
         """Stop a component; the exit code."""
         return self._owned("stop", role).stop(role, grace=grace)
 
+    def save_logs(self) -> None:
+        """Those of the components."""
+        self._local.save_logs()
+
     def scratch(self, name: str) -> Path:
         """A local folder."""
         return self._local.scratch(name)
@@ -81,11 +97,25 @@ class ExternalBackend:
         """Components that still run."""
         return self._local.leftovers()
 
+    def _as_user(self, role: Role) -> Role:
+        def render(site: Site) -> Launch:
+            return self._launched(role.render(site))
+
+        return replace(role, render=render)
+
+    def _launched(self, launch: Launch) -> Launch:
+        """The same process, by the name that Hadoop's clients shall go by."""
+        user = {"HADOOP_USER_NAME": self.access.hdfs_user} if self.access.hdfs_user else {}
+        return replace(launch, environment={**user, **launch.environment})
+
     def _no_address(self, role: str, port: str) -> ServiceNotReady:
+        place = f"{role}.{port}"
+        table, key = next((at for at, named in PLACES.items() if named == place), ("", ""))
+        in_file = f", or {key} in the table [{table}] of a TOML file" if key else ""
         return ServiceNotReady(
-            f"no address is given for {role}.{port}",
-            checked=[f"given are {', '.join(sorted(self._endpoints))}"],
-            remedy=f"--sluice-external=...,{role}.{port}=HOST:PORT",
+            f"no address is given for {place}",
+            checked=[f"{self._inventory.origin} gives {', '.join(self._inventory.addresses)}"],
+            remedy=f"--sluice-external=...,{place}=HOST:PORT{in_file}",
         )
 
     def _owned(self, act: str, role: str) -> Backend:
@@ -94,20 +124,4 @@ class ExternalBackend:
         return self._local
 
     def _is_external(self, role: str) -> bool:
-        return any(name.partition(".")[0] == role for name in self._endpoints)
-
-
-def parse_addresses(text: str) -> dict[str, Endpoint]:
-    """Read ``role.port=host:port,...``."""
-    return dict(_address(part.strip()) for part in text.split(",") if part.strip())
-
-
-def _address(part: str) -> tuple[str, Endpoint]:
-    name, equals, address = part.partition("=")
-    host, colon, port = address.rpartition(":")
-    if not (equals and colon and host and port.isdecimal() and "." in name):
-        raise BadDeclaration(
-            f"cannot read the address {part!r}",
-            remedy="write --sluice-external=kafka.client=127.0.0.1:29092,namenode.rpc=...",
-        )
-    return name, Endpoint(host, int(port))
+        return role in self._services

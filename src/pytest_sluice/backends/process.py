@@ -2,14 +2,15 @@
 
 import itertools
 import os
-import re
 import signal
 from collections.abc import Sequence
 from pathlib import Path
 
+from pytest_sluice.access import Access
+from pytest_sluice.backends.deaths import SEARCHED_LINES, died, overdue
 from pytest_sluice.cluster import Cluster
 from pytest_sluice.contracts import Completed, Endpoint, Launch, Role, Site, Tools, View
-from pytest_sluice.errors import ServiceNotReady, SluiceError
+from pytest_sluice.errors import SluiceError
 from pytest_sluice.launching import environment, lay_out, make_state
 
 # Of the process, not of a backend: two backends of one cluster must not share a command's files.
@@ -19,12 +20,13 @@ COMMANDS = itertools.count(1)
 class ProcessBackend:
     """Roles as processes of one :class:`Cluster`; their logs go to ``logs``.
 
-    ``templates`` holds a prepared first ``state`` by role name; where one is missing the role's own
-    ``prepare`` command makes it.
+    ``templates`` holds prepared first states, each by the name of its template, which is the
+    role's where it has no other; where one is missing the role's own ``prepare`` command makes it.
     """
 
     name = "process"
     attached = False
+    access = Access()
 
     def __init__(
         self, cluster: Cluster, tools: Tools, roles: Sequence[Role], logs: Path, templates: Path
@@ -44,6 +46,7 @@ class ProcessBackend:
             if self._runs(role.name):
                 return
             self.make_state(role)
+            role.before(site)
             self._spawn(role.name, role.render(site), site.directory)
 
     def endpoint(self, role: str, port: str, view: View = "host") -> Endpoint:
@@ -59,6 +62,10 @@ class ProcessBackend:
         )
         return Endpoint(answer["host"], answer["port"])
 
+    def endpoints(self, role: str, port: str, view: View = "host") -> tuple[Endpoint, ...]:
+        """The one address: a role is one process."""
+        return (self.endpoint(role, port, view),)
+
     def exec(self, role: str, launch: Launch, *, seconds: float = 60) -> Completed:
         """Run a command as a process of the cluster; its output goes to a file of its own."""
         name = f"{role}-command-{os.getpid()}-{next(COMMANDS)}"
@@ -71,7 +78,7 @@ class ProcessBackend:
             self.kill(name)
         completed = Completed(-1 if code is None else code, out.read_bytes(), err.read_bytes())
         if code is None:
-            raise _overdue(launch, seconds, completed.output)
+            raise overdue(launch, seconds, completed.output)
         return completed
 
     def exit_code(self, role: str) -> int | None:
@@ -86,6 +93,9 @@ class ProcessBackend:
         except FileNotFoundError:
             return []
         return text.splitlines()[-lines:]
+
+    def save_logs(self) -> None:
+        """Nothing: they are files already."""
 
     def log_path(self, role: str) -> Path:
         """Where the role's output goes; it stays after the cluster."""
@@ -123,11 +133,7 @@ class ProcessBackend:
         """Raise :class:`ServiceNotReady` with the end of the log when the role is dead."""
         code = self.exit_code(role)
         if code is not None:
-            raise ServiceNotReady(
-                f"{role} died with exit code {code}",
-                checked=[*_causes(self.logs(role, 2000)), *self.logs(role)],
-                remedy=f"its whole log is {self.log_path(role)}",
-            )
+            raise died(role, code, self.logs(role, SEARCHED_LINES), str(self.log_path(role)))
 
     def site(self, role: Role) -> Site:
         """The place of a role: its directory, endpoints, and those of its peers."""
@@ -143,7 +149,7 @@ class ProcessBackend:
         return make_state(
             role,
             self.site(role),
-            self.templates / role.name,
+            self.templates / (role.template or role.name),
             lambda launch: self.exec(f"{role.name}-prepare", launch),
         )
 
@@ -182,23 +188,6 @@ class ProcessBackend:
             ) from None
 
 
-# An exception's own line: what it is about stands above its trace, far from the end of a log.
-_EXCEPTION = re.compile(r"^(Caused by: |Exception in |[\w.]+(Error|Exception): )")
-
-
-def _causes(lines: Sequence[str]) -> list[str]:
-    """The distinct lines that name an exception, the last few of them, cut to a readable length."""
-    found = dict.fromkeys(line[:300] for line in lines if _EXCEPTION.match(line))
-    return list(found)[-4:]
-
-
 def _role_and_port(peer: str) -> tuple[str, str]:
     role, _, port = peer.partition(".")
     return role, port
-
-
-def _overdue(launch: Launch, seconds: float, output: str) -> SluiceError:
-    return SluiceError(
-        f"{Path(launch.argv[0]).name} ran for {seconds:g} s without an end, and was killed",
-        checked=[" ".join(launch.argv[-6:]), *output.splitlines()[-20:]],
-    )

@@ -1,17 +1,23 @@
 """A client of the file system, over WebHDFS."""
 
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
+from pytest_sluice.access import Access
 from pytest_sluice.contracts import Endpoint
 
 
 class Hdfs:
-    """A client of the file system over WebHDFS, for tests. Paths are absolute: ``/tmp/table``."""
+    """A client of the file system over WebHDFS, for tests. Paths are absolute: ``/tmp/table``.
 
-    def __init__(self, rpc: Endpoint, http: Endpoint) -> None:
+    ``rpc`` is what files are called by inside the cluster, ``http`` where WebHDFS answers.
+    """
+
+    def __init__(self, rpc: Endpoint, http: Endpoint, access: Access | None = None) -> None:
         self.url = f"hdfs://{rpc}"
         self.http = http
+        self._access = access or Access()
         self._rows: dict[str, int] = {}
 
     @cached_property
@@ -20,7 +26,12 @@ class Hdfs:
         import fsspec
 
         return fsspec.filesystem(
-            "webhdfs", host=self.http.host, port=self.http.port, use_listings_cache=False
+            "webhdfs",
+            host=self.http.host,
+            port=self.http.port,
+            user=self._access.hdfs_user or None,
+            data_proxy=dict(self._access.data_nodes()),
+            use_listings_cache=False,
         )
 
     def read(self, path: str) -> bytes | None:
@@ -44,8 +55,22 @@ class Hdfs:
 
     def delete(self, path: str) -> None:
         """Delete a file, or a folder with all that is in it; nothing where there is none."""
-        if self.filesystem.exists(path):
-            self.filesystem.rm(path, recursive=True)
+        # Not asked before: to fsspec's `exists` a file system that does not answer has no files.
+        self.filesystem.rm(path, recursive=True)
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file or folder."""
+        try:
+            self.filesystem.info(path)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def delete_empty(self, path: str) -> None:
+        """Delete a folder where nothing is in it; else, or where there is none, do nothing."""
+        with suppress(FileNotFoundError):
+            if not self.filesystem.ls(path, False):
+                self.filesystem.rm(path, recursive=False)
 
     def data_files(self, path: str) -> list[str]:
         """Files that a reader of the directory sees: ``_x`` and ``.x`` are hidden from it."""

@@ -1,13 +1,14 @@
 """A client of the broker."""
 
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_sluice.access import KafkaAccess
 from pytest_sluice.errors import SluiceError
-from pytest_sluice.waiting import Deadline, NotYet, WaitTimeout
+from pytest_sluice.waiting import Deadline, NotYet, WaitTimeout, wait_for
 
 # The broker is near: its clients need not be patient with it.
 QUICK = {
@@ -17,6 +18,9 @@ QUICK = {
 }
 # A broker that is well hands out the next records within milliseconds.
 SILENCE_SECONDS = 30.0
+BOOTSTRAP_SECONDS = 30.0
+# A topic that was deleted is still listed by brokers which have not heard of it.
+DELETED_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -33,26 +37,56 @@ class BrokerFailed(SluiceError):
 
 
 class Kafka:
-    """A client of the broker, for tests; every call opens and closes its own connections."""
+    """A client of the brokers, for tests; every call opens and closes its own connections.
 
-    def __init__(self, bootstrap_servers: str) -> None:
+    ``bootstrap_servers`` are ``host:port``, one or several with commas between. ``patience`` is for
+    how many seconds one of them may leave the first request unanswered.
+    """
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        access: KafkaAccess | None = None,
+        patience: float = BOOTSTRAP_SECONDS,
+    ) -> None:
         self.bootstrap_servers = bootstrap_servers
+        self._patience = patience
+        self._access = access or KafkaAccess()
 
-    def probe_ready(self) -> None:
-        """Ready is a metadata reply that names a broker; an open port is not."""
+    def probe_ready(self, brokers: int = 1) -> None:
+        """Ready is a metadata reply that names so many brokers; an open port is not."""
         try:
             # First, because the client leaks the sockets of a bootstrap that was refused.
-            socket.create_connection(self._first_address(), timeout=5).close()
-            with self._admin() as admin:
-                brokers = admin.describe_cluster()["brokers"]
+            self._require_one_open()
+            named = len(self.brokers())
         except (BrokerFailed, OSError) as error:
             raise NotYet(f"{type(error).__name__}: {error}") from error
-        if not brokers:
-            raise NotYet("a metadata reply without a broker")
+        if named < brokers:
+            raise NotYet(f"a metadata reply with {named} brokers of {brokers}")
 
-    def _first_address(self) -> tuple[str, int]:
-        host, _, port = self.bootstrap_servers.split(",")[0].rpartition(":")
-        return host, int(port)
+    def probe_led(self, topics: Collection[str]) -> None:
+        """NotYet unless clients are told of a leader for every partition of these topics."""
+        try:
+            with self._admin() as admin:
+                led = {topic["name"] for topic in admin.describe_topics() if _is_led(topic)}
+        except BrokerFailed as error:
+            raise NotYet(error.cause) from error
+        if missing := set(topics) - led:
+            raise NotYet(f"nobody leads {', '.join(sorted(missing))}")
+
+    def brokers(self) -> list[tuple[str, int]]:
+        """The addresses to which the brokers send their clients on: hosts and ports."""
+        with self._admin() as admin:
+            found = admin.describe_cluster()["brokers"]
+        return [(broker["host"], broker["port"]) for broker in found]
+
+    def _require_one_open(self) -> None:
+        """Raise an OSError where none of the brokers can be connected to."""
+        *others, last = self.bootstrap_servers.split(",")
+        for server in others:
+            with suppress(OSError):
+                return _connect(server)
+        return _connect(last)
 
     def create_topic(self, name: str, partitions: int = 1, replication_factor: int = 1) -> None:
         """Create a topic, or do nothing where it exists."""
@@ -62,6 +96,19 @@ class Kafka:
         topic = NewTopic(name, num_partitions=partitions, replication_factor=replication_factor)
         with self._admin() as admin, suppress(TopicAlreadyExistsError):
             admin.create_topics([topic], wait_for_metadata=True)
+
+    def delete_topic(self, name: str) -> None:
+        """Delete a topic, or do nothing where there is none; it is not listed when this returns."""
+        from kafka.errors import UnknownTopicOrPartitionError
+
+        with self._admin() as admin, suppress(UnknownTopicOrPartitionError):
+            admin.delete_topics([name])
+
+        def gone() -> None:
+            if name in self.topics():
+                raise NotYet("it is still listed")
+
+        wait_for(f"topic {name} to be deleted", gone, Deadline(DELETED_SECONDS))
 
     def topics(self) -> list[str]:
         """Names of the topics that are not the broker's own."""
@@ -115,7 +162,8 @@ class Kafka:
     def _admin(self) -> Iterator[Any]:
         from kafka import KafkaAdminClient
 
-        with self._connected(KafkaAdminClient) as admin:
+        own = {"bootstrap_timeout_ms": int(self._patience * 1000)}
+        with self._connected(KafkaAdminClient, **own) as admin:
             yield admin
 
     @contextmanager
@@ -132,7 +180,7 @@ class Kafka:
         from kafka.errors import KafkaError
 
         try:
-            client = client_class(bootstrap_servers=self.bootstrap_servers, **QUICK, **own)
+            client = client_class(**self._options(), **QUICK, **own)
             try:
                 yield client
             finally:
@@ -142,6 +190,29 @@ class Kafka:
                 f"the broker failed: {type(error).__name__}: {error}",
                 checked=[f"asked {self.bootstrap_servers}"],
             ) from error
+
+    def _options(self) -> dict[str, Any]:
+        """Where and as whom, in the words of kafka-python; what is not given stays its default."""
+        access = self._access
+        given = {
+            "bootstrap_servers": self.bootstrap_servers.split(","),
+            "security_protocol": access.security_protocol,
+            "sasl_mechanism": access.sasl_mechanism,
+            "sasl_plain_username": access.username,
+            "sasl_plain_password": access.password.reveal(),
+            "ssl_cafile": access.cafile,
+        }
+        return {name: value for name, value in given.items() if value}
+
+
+def _connect(server: str) -> None:
+    host, _, port = server.rpartition(":")
+    socket.create_connection((host, int(port)), timeout=5).close()
+
+
+def _is_led(topic: Any) -> bool:
+    partitions = topic["partitions"]
+    return bool(partitions) and all(part["leader_id"] >= 0 for part in partitions)
 
 
 def _read(consumer: Any, topic: str, partition: int, end: int) -> Iterator[Any]:

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from pytest_sluice.contracts import Launch, Role, Site
 from pytest_sluice.declaration import Env, Job, fill_all
 from pytest_sluice.services.jvm import java, log_file, log_option, opens
 
+HADOOP_FOLDERS = ("HADOOP_CONF_DIR", "YARN_CONF_DIR")
 MAIN = "org.apache.spark.deploy.SparkSubmit"
 
 # What Spark's launcher gives every driver, less --add-modules=jdk.incubator.vector: the JRE at hand
@@ -43,26 +45,56 @@ def role(name: str, job: Job, values: Mapping[str, str], hdfs: Mapping[str, str]
     """The declared application; ``hdfs`` are settings of the file system's client."""
 
     def render(site: Site) -> Launch:
-        conf = {**{f"spark.hadoop.{k}": v for k, v in hdfs.items()}, **job.conf}
-        launch = submit(site, conf, (str(job.application),))
         environment = {**_triggers(job), **fill_all(job.environment, values)}
+        conf = {**{f"spark.hadoop.{k}": v for k, v in hdfs.items()}, **job.conf}
+        launch = submit(site, conf, (str(job.application),), environment)
         return replace(launch, environment={**launch.environment, **environment})
 
     return Role(name, render, "spark", ports={"driver": 0})
 
 
-def submit(site: Site, conf: Mapping[str, str], arguments: Sequence[str]) -> Launch:
+def is_local(master: str) -> bool:
+    """Whether driver and executors are one process."""
+    return master.startswith("local")
+
+
+def _class_path(site: Site, environment: Mapping[str, str]) -> Sequence[Path]:
+    """The connector is among them, not in --jars: so the class data archive holds it as well.
+
+    The folders of a Hadoop configuration are where Spark looks for YARN.
+    """
+    folders = [environment[name] for name in HADOOP_FOLDERS if name in environment]
+    return (*site.tools.jars["spark"], *site.tools.jars["spark-kafka"], *map(Path, folders))
+
+
+def _executors(site: Site) -> dict[str, str]:
+    """For executors elsewhere: the connector's jars, and so little that it fits anywhere."""
+    return {
+        "spark.jars": ",".join(map(str, site.tools.jars["spark-kafka"])),
+        "spark.executor.memory": "512m",
+        "spark.executor.cores": "1",
+        "spark.executor.instances": "2",  # yarn, k8s://
+        "spark.cores.max": "2",  # spark://
+    }
+
+
+def submit(
+    site: Site,
+    conf: Mapping[str, str],
+    arguments: Sequence[str],
+    environment: Mapping[str, str] = {},
+) -> Launch:
     """spark-submit with ``conf`` on top of our defaults, and below what ``arguments`` say."""
-    # On the class path instead of --jars, so that the class data archive holds them as well.
-    jars = (*site.tools.jars["spark"], *site.tools.jars["spark-kafka"])
     settings = {**_conf(site), **conf}
+    if not is_local(settings["spark.master"]):
+        settings = {**_executors(site), **settings}
     words = [word for key, value in settings.items() for word in ("--conf", f"{key}={value}")]
     return Launch(
         argv=java(
             site.tools,
             site.directory,
             "spark",
-            jars,
+            _class_path(site, environment),
             (MAIN, *words, *arguments),
             heap="600m",
             options=(*MODULE_OPTIONS, log_option(site.directory)),
@@ -88,6 +120,8 @@ def _conf(site: Site) -> dict[str, str]:
 def _environment(site: Site) -> dict[str, str]:
     return {
         "PYSPARK_PYTHON": str(site.tools.python),
+        # A job may declare another PYSPARK_PYTHON: that of the executors.
+        "PYSPARK_DRIVER_PYTHON": str(site.tools.python),
         "PYTHONDONTWRITEBYTECODE": "1",
         "SPARK_LOCAL_DIRS": str(site.directory / "local"),
     }

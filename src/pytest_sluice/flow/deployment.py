@@ -1,48 +1,76 @@
 """The services of a backend as nodes of the graph: started, and ready by a real request."""
 
 from collections.abc import Callable, Sequence
-from uuid import uuid4
+from typing import Any
 
 from pytest_sluice.clients.hdfs import Hdfs
+from pytest_sluice.clients.hive import Hive
 from pytest_sluice.clients.kafka import Kafka
-from pytest_sluice.contracts import Backend, Role, Tools
+from pytest_sluice.contracts import Backend, Role, joined
 from pytest_sluice.events import Journal
+from pytest_sluice.flow.belongings import Hands
+from pytest_sluice.flow.guest import Guest
 from pytest_sluice.graph import Graph
-from pytest_sluice.services import hdfs, hive, kafka, presto
+from pytest_sluice.services import hdfs, hive, kafka, presto, zookeeper
+from pytest_sluice.sql import Presto
 from pytest_sluice.waiting import Deadline, wait_for
-
-ROLES: tuple[Role, ...] = (
-    kafka.ROLE,
-    hdfs.NAMENODE_ROLE,
-    hdfs.DATANODE_ROLE,
-    hive.ROLE,
-    presto.ROLE,
-)
 
 # Seconds without an answer after which a role that still runs is given up; scaled by the setting
 # timeout_factor. The slowest here needs 12 s on two busy cores.
 READY_SECONDS = 90.0
 
 
+def roles(mode: kafka.Mode = "kraft") -> tuple[Role, ...]:
+    """The roles of all services, with Kafka in this mode."""
+    ensemble = (zookeeper.ROLE,) if mode == "zookeeper" else ()
+    return (
+        *ensemble,
+        kafka.BROKERS[mode],
+        hdfs.NAMENODE_ROLE,
+        hdfs.DATANODE_ROLE,
+        hive.ROLE,
+        presto.ROLE,
+    )
+
+
 class Deployment:
-    """The services of one backend. Nodes: kafka, hdfs, metastore, presto-server."""
+    """The services of one backend. Nodes: kafka, hdfs, metastore, presto-server.
+
+    With Kafka in the mode zookeeper there is a node of that name as well, which kafka needs.
+    """
 
     def __init__(
-        self, backend: Backend, tools: Tools, journal: Journal, timeout_factor: float = 1
+        self,
+        backend: Backend,
+        journal: Journal,
+        timeout_factor: float = 1,
+        mode: kafka.Mode = "kraft",
+        replication: int = 1,
+        guest: Guest | None = None,
     ) -> None:
         self.backend = backend
-        self.tools = tools
         self.journal = journal
         self.timeout_factor = timeout_factor
-        # What tells the runs of this session from those of others, where the cluster is shared.
-        self.guest = uuid4().hex[:8] if backend.attached else ""
+        # Of the blocks that clients write.
+        self.replication = replication
+        # Of a cluster that is not the session's own; there it keeps to what it made itself.
+        self.guest = guest
         self.graph = Graph(journal)
-        self.graph.add("kafka", (), self._kafka)
+        self._broker = kafka.BROKERS[mode]
+        # What the broker cannot be without.
+        self._ensemble = ("zookeeper",) if mode == "zookeeper" else ()
+        if self._ensemble:
+            self.graph.add("zookeeper", (), self._zookeeper)
+        self.graph.add("kafka", self._ensemble, self.start_kafka)
         self.graph.add("namenode", (), lambda: backend.start(hdfs.NAMENODE_ROLE))
         self.graph.add("datanode", (), lambda: backend.start(hdfs.DATANODE_ROLE))
         self.graph.add("hdfs", ("namenode", "datanode"), self._hdfs)
         self.graph.add("metastore", (), self._metastore)
         self.graph.add("presto-server", (), self._presto)
+
+    def join(self, node: str) -> Any:
+        """Start a service with all that it needs, and wait until it is ready; its client."""
+        return self.graph.join(node)
 
     def deadline(self, seconds: float) -> Deadline:
         """A deadline of so many seconds on a machine of ordinary speed."""
@@ -74,19 +102,48 @@ class Deployment:
         )
 
     def kafka(self) -> Kafka:
-        """A client of the broker."""
-        return Kafka(str(self.backend.endpoint("kafka", "client")))
+        """A client of the brokers."""
+        brokers = joined(self.backend.endpoints("kafka", "client"))
+        return Kafka(brokers, self.backend.access.kafka)
 
     def hdfs(self) -> Hdfs:
         """A client of the file system."""
-        endpoint = self.backend.endpoint
-        return Hdfs(endpoint("namenode", "rpc"), endpoint("namenode", "http"))
+        rpc = self.backend.endpoint("namenode", "rpc", "inside")
+        return Hdfs(rpc, self.backend.endpoint("namenode", "http"), self.backend.access)
 
-    def _kafka(self) -> Kafka:
-        self.backend.start(kafka.ROLE)
+    def hive(self, name: str) -> Hive:
+        """The Hive CLI, with its files in a folder of that name."""
+        return Hive(self.backend, self.backend.scratch(name), self.replication)
+
+    def hands(self) -> Hands:
+        """By what a guest removes what it made."""
+        return Hands(self.kafka, self.hdfs, lambda sql: self.hive("hive-leaving").execute(sql))
+
+    def presto(self, schema: str) -> Presto:
+        """A client of Presto, over the tables of a schema."""
+        endpoint, access = self.backend.endpoint("presto", "http"), self.backend.access.presto
+        catalogs = {by: access.catalogs.get(by, own) for by, own in presto.CATALOGS.items()}
+        return Presto(endpoint.host, endpoint.port, schema, catalogs, access)
+
+    def start_kafka(self) -> Kafka:
+        """Start the broker (again) and wait until it answers; its client."""
+        self.backend.start(self._broker)
         client = self.kafka()
-        self.await_role("kafka", client.probe_ready)
+        self.await_role("kafka", lambda: self._probe_kafka(client), beside=self._ensemble)
         return client
+
+    def _probe_kafka(self, client: Kafka) -> None:
+        client.probe_ready()
+        if self._ensemble:
+            # A broker that starts again with ZooKeeper tells of itself before it tells of its
+            # topics.
+            endpoint = self.backend.endpoint("zookeeper", "client")
+            client.probe_led(zookeeper.children(endpoint, kafka.TOPICS))
+
+    def _zookeeper(self) -> None:
+        self.backend.start(zookeeper.ROLE)
+        endpoint = self.backend.endpoint("zookeeper", "client")
+        self.await_role("zookeeper", lambda: zookeeper.probe_ready(endpoint))
 
     def _hdfs(self) -> Hdfs:
         http = self.backend.endpoint("namenode", "http")
@@ -100,5 +157,5 @@ class Deployment:
 
     def _presto(self) -> None:
         self.backend.start(presto.ROLE)
-        endpoint = self.backend.endpoint("presto", "http")
-        self.await_role("presto", lambda: presto.probe_started(endpoint))
+        endpoint, access = self.backend.endpoint("presto", "http"), self.backend.access.presto
+        self.await_role("presto", lambda: presto.probe_started(endpoint, access))

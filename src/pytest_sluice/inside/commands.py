@@ -13,7 +13,7 @@ from pytest_sluice.contracts import Endpoint, Launch, Site, Tools
 from pytest_sluice.distributions import jars
 from pytest_sluice.errors import SluiceError
 from pytest_sluice.inside.place import STATE, become, endpoint, find
-from pytest_sluice.services import hive, kafka, presto
+from pytest_sluice.services import hive, kafka_tools, presto
 from pytest_sluice.services.hdfs import client_settings
 from pytest_sluice.services.jvm import TEMPORARY
 
@@ -22,9 +22,8 @@ Command = Callable[[Tools, Path, Arguments], Launch]
 
 
 def _hive(at_hand: Tools, home: Path, arguments: Arguments) -> Launch:
-    return hive.cli(
-        at_hand, home, _peer("metastore", "thrift"), _peer("namenode", "rpc"), arguments
-    )
+    hdfs = client_settings(_peer("namenode", "rpc"))
+    return hive.cli(at_hand, home, _peer("metastore", "thrift"), hdfs, arguments)
 
 
 def _presto(at_hand: Tools, home: Path, arguments: Arguments) -> Launch:
@@ -40,7 +39,7 @@ def _spark_submit(at_hand: Tools, home: Path, arguments: Arguments) -> Launch:
 
 def _kafka(main: str) -> Command:
     def render(at_hand: Tools, home: Path, arguments: Arguments) -> Launch:
-        return kafka.tool(at_hand, home, jars("kafka-tools"), (main, *arguments))
+        return kafka_tools.tool(at_hand, home, jars("kafka-tools"), (main, *arguments))
 
     return render
 
@@ -49,7 +48,7 @@ COMMANDS: dict[str, Command] = {
     "hive": _hive,
     "presto": _presto,
     "spark-submit": _spark_submit,
-    **{name: _kafka(main) for name, main in kafka.TOOLS.items()},
+    **{name: _kafka(main) for name, main in kafka_tools.TOOLS.items()},
 }
 
 

@@ -7,16 +7,18 @@ from typing import NoReturn
 
 from pytest_sluice.contracts import Endpoint, Launch, Role, Site, Tools
 from pytest_sluice.errors import SluiceError
-from pytest_sluice.flow.deployment import ROLES
+from pytest_sluice.flow import deployment
 from pytest_sluice.launching import lay_out
+from pytest_sluice.settings import resolve
 
 # Where a container keeps what its roles write.
 STATE = Path("/var/lib/sluice")
 
 
 def roles() -> dict[str, Role]:
-    """The services' roles by name."""
-    return {role.name: role for role in ROLES}
+    """The services' roles by name, with Kafka as the environment says."""
+    settings = resolve(lambda _: None, os.environ, lambda _: None)
+    return {role.name: role for role in deployment.roles(settings["kafka"])}
 
 
 def find(name: str) -> Role:
@@ -32,15 +34,16 @@ def site(
     at_hand: Tools,
     directory: Path | None = None,
     host: str = "",
-    published: Mapping[str, Endpoint] | None = None,
+    published: Mapping[str, Endpoint] = {},
+    peers: Mapping[str, Endpoint] = {},
 ) -> Site:
     """Where the role runs: by default below :data:`STATE`, at the name of its service."""
     return Site(
         directory=directory or STATE / role.name,
         endpoints={port: endpoint(role, port, host) for port in role.ports},
-        peers={peer: _peer(peer) for peer in role.peers},
+        peers={peer: peers.get(peer) or _peer(peer) for peer in role.peers},
         tools=at_hand,
-        published=published or {},
+        published=published,
     )
 
 
@@ -49,7 +52,7 @@ def endpoint(role: Role, port: str, host: str = "") -> Endpoint:
     return Endpoint(host or role.service, role.ports[port])
 
 
-def parse_published(text: str) -> tuple[str, Endpoint]:
+def parse_address(text: str) -> tuple[str, Endpoint]:
     """``client=127.0.0.1:29092`` as a port's name and its address; ValueError for other text."""
     name, _, address = text.partition("=")
     host, _, port = address.rpartition(":")

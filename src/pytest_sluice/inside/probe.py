@@ -9,12 +9,13 @@ from functools import partial
 
 from pytest_sluice.contracts import Endpoint
 from pytest_sluice.inside.place import endpoint, find
-from pytest_sluice.services import hdfs, hive, kafka, presto
+from pytest_sluice.services import hdfs, hive, kafka_metadata, presto, zookeeper
 from pytest_sluice.waiting import Deadline, wait_for
 
 # By role: the port that is asked, and the question. Nobody queries Presto, which slows its start.
 PROBES: dict[str, tuple[str, Callable[[Endpoint], None]]] = {
-    "kafka": ("client", kafka.probe_ready),
+    "zookeeper": ("client", zookeeper.probe_ready),
+    "kafka": ("client", kafka_metadata.probe_ready),
     "namenode": ("http", hdfs.probe_ready),
     "datanode": ("http", hdfs.probe_datanode),
     "metastore": ("thrift", hive.probe_ready),

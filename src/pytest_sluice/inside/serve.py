@@ -17,12 +17,14 @@ def serve(
     name: str,
     directory: Path | None = None,
     host: str = "",
-    published: Mapping[str, Endpoint] | None = None,
+    published: Mapping[str, Endpoint] = {},
+    peers: Mapping[str, Endpoint] = {},
 ) -> NoReturn:
     """Make the role's first state where it has none, then turn this process into the role."""
     role, root = find(name), prepared_root()
-    place = site(role, tools(root), directory, host, _known(role, published or {}))
-    make_state(role, place, templates(root) / role.name, _run)
+    place = site(role, tools(root), directory, host, _known(role, published), peers)
+    make_state(role, place, templates(root) / (role.template or role.name), _run)
+    role.before(place)
     launch = role.render(place)
     become(launch, place.directory, environment(launch, place.directory, os.environ))
 

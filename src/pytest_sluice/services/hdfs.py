@@ -1,6 +1,8 @@
-"""HDFS: one NameNode, one DataNode."""
+"""HDFS: one NameNode, and one DataNode or several."""
 
 import json
+import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -25,15 +27,16 @@ NAMENODE = "org.apache.hadoop.hdfs.server.namenode.NameNode"
 DATANODE = "org.apache.hadoop.hdfs.server.datanode.DataNode"
 
 
-def client_settings(namenode: Endpoint) -> dict[str, str]:
+def client_settings(namenode: Endpoint, replication: int = 1) -> dict[str, str]:
     """What every client of the file system is told: where it is, and how to reach the DataNode.
 
+    ``replication`` is the number of DataNodes that shall have each block of what it writes.
     A DataNode on a loopback address of its own connects from 127.0.0.1, which is what the NameNode
     would hand to clients; its host name is the address that it listens on.
     """
     return {
         "fs.defaultFS": f"hdfs://{namenode}",
-        "dfs.replication": "1",
+        "dfs.replication": str(replication),
         "dfs.client.use.datanode.hostname": "true",
         # The default of 400 ms is the wait for a block to be reported: most of a small batch. It is
         # doubled at each retry, so 12 of them are 20 s, where the default of 5 would be 0.2 s: too
@@ -134,10 +137,17 @@ DATANODE_ROLE = Role(
 )
 
 
-def probe_ready(http: Endpoint) -> None:
-    """Ready is a NameNode that counts a live DataNode."""
-    if not _bean(http, "NameNode", "FSNamesystemState").get("NumLiveDataNodes"):
-        raise NotYet("a NameNode without a live DataNode")
+def datanode(number: int) -> Role:
+    """One DataNode of several, counted from 1; the ports of the first are the document's."""
+    ports = {name: port + 100 * (number - 1) for name, port in DATANODE_ROLE.ports.items()}
+    return replace(DATANODE_ROLE, name=f"datanode-{number}", ports=ports)
+
+
+def probe_ready(http: Endpoint, datanodes: int = 1) -> None:
+    """Ready is a NameNode that counts so many live DataNodes."""
+    live = _bean(http, "NameNode", "FSNamesystemState").get("NumLiveDataNodes", 0)
+    if live < datanodes:
+        raise NotYet(f"a NameNode with {live} live DataNodes of {datanodes}")
 
 
 def probe_datanode(http: Endpoint) -> None:
@@ -154,6 +164,15 @@ def _bean(http: Endpoint, service: str, name: str) -> dict[str, Any]:
     try:
         with urlopen(url, timeout=5) as answer:
             beans = json.load(answer)["beans"]
-    except (OSError, ValueError) as error:
+            return dict(beans[0]) if beans else {}
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise NotYet(f"{type(error).__name__}: {error}") from error
-    return dict(beans[0]) if beans else {}
+
+
+def probe_rpc(rpc: Endpoint, seconds: float = 5) -> None:
+    """Ready is a Hadoop RPC port, which answers a request of HTTP with words of its own."""
+    with socket.create_connection((rpc.host, rpc.port), seconds) as connection:
+        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        answer = connection.makefile("rb").read(1000)
+    if b"Hadoop IPC port" not in answer:
+        raise NotYet(f"an answer that is not Hadoop's: {answer[:60]!r}")

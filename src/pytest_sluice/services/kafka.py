@@ -1,45 +1,83 @@
-"""Kafka in KRaft mode: one broker that is its own controller."""
+"""Kafka: brokers that are their own controllers, or the last version, one of it, with ZooKeeper."""
 
-import socket
-import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
-from pytest_sluice.contracts import Endpoint, Launch, Role, Site, Tools
+from pytest_sluice.contracts import Endpoint, Launch, Role, Site
+from pytest_sluice.services import zookeeper
 from pytest_sluice.services.jvm import java
-from pytest_sluice.waiting import NotYet
+
+Mode = Literal["kraft", "zookeeper"]
 
 # Any 22 characters of URL-safe base64 that encode 16 bytes; one cluster never meets another.
 CLUSTER_ID = "c2x1aWNlLWNsdXN0ZXItMQ"
+BROKER_ID = "1"
 # On which port a broker in a container serves the host.
 OUTSIDE = {"client": 9092}
 
+# The distribution of the broker that runs with ZooKeeper, and the name of its state and JVM.
+WITH_ZOOKEEPER = "kafka-zookeeper"
+
 PROPERTIES = """\
-process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@{controller}
-controller.listener.names=CONTROLLER
-listeners={listeners},CONTROLLER://{controller}
+listeners={listeners}
 advertised.listeners={advertised}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,HOST:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=PLAINTEXT
 log.dirs={state}
 num.partitions=1
-offsets.topic.replication.factor=1
+offsets.topic.replication.factor={replicas}
 offsets.topic.num.partitions=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
+transaction.state.log.replication.factor={replicas}
+transaction.state.log.min.isr={in_sync}
 transaction.state.log.num.partitions=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-share.coordinator.state.topic.num.partitions=1
 group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
 log.cleaner.dedupe.buffer.size=4194304
 """
 
+KRAFT = """\
+process.roles=broker,controller
+node.id={number}
+controller.quorum.voters={voters}
+controller.listener.names=CONTROLLER
+share.coordinator.state.topic.replication.factor={replicas}
+share.coordinator.state.topic.min.isr={in_sync}
+share.coordinator.state.topic.num.partitions=1
+"""
 
-def _properties(site: Site) -> dict[str, str]:
+# A broker that dies is in ZooKeeper until its session ends: soon, but not for a stall of the
+# machine.
+ZOOKEEPER = """\
+broker.id={id}
+zookeeper.connect={zookeeper}
+zookeeper.session.timeout.ms=3000
+zookeeper.connection.timeout.ms=30000
+"""
+# Where ZooKeeper has the brokers that live, and the topics.
+IDS, TOPICS = "/brokers/ids", "/brokers/topics"
+
+
+def _kraft(site: Site, number: int, of: int) -> dict[str, str]:
+    size = _size(of)
+    own = KRAFT.format(number=number, voters=_voters(site, of), **size)
+    controller = {"CONTROLLER": site.endpoints["controller"]}
+    return {"server.properties": _common(site, size, controller) + own}
+
+
+def _with_zookeeper(site: Site) -> dict[str, str]:
+    own = ZOOKEEPER.format(id=BROKER_ID, zookeeper=site.peers["zookeeper.client"])
+    return {"server.properties": _common(site, _size(1)) + own}
+
+
+def _size(of: int) -> dict[str, int]:
+    """How often the broker's own topics are kept, with so many brokers."""
+    return {"replicas": of, "in_sync": min(of, 2)}
+
+
+def _common(site: Site, size: Mapping[str, int], more: Mapping[str, Endpoint] = {}) -> str:
+    """What both modes have, with ``more`` listeners that no client is told of."""
     client = site.endpoints["client"]
     listeners = {"PLAINTEXT": client}
     advertised = dict(listeners)
@@ -47,82 +85,85 @@ def _properties(site: Site) -> dict[str, str]:
         # A broker tells each client where to go on: to the host another address than inside.
         listeners["HOST"] = Endpoint(client.host, OUTSIDE["client"])
         advertised["HOST"] = published
-    text = PROPERTIES.format(
-        listeners=_urls(listeners),
+    return PROPERTIES.format(
+        listeners=_urls({**listeners, **more}),
         advertised=_urls(advertised),
-        controller=site.endpoints["controller"],
         state=site.state,
+        **size,
     )
-    return {"server.properties": text}
 
 
 def _urls(listeners: Mapping[str, Endpoint]) -> str:
     return ",".join(f"{name}://{endpoint}" for name, endpoint in listeners.items())
 
 
-def render(site: Site) -> Launch:
-    """The broker, on a formatted ``state``."""
-    return _launch(site, "kafka", "kafka.Kafka", str(_config(site)))
+def _voters(site: Site, of: int) -> str:
+    """The quorum: every broker is a controller as well, and knows all of them beforehand."""
+    if of == 1:
+        return f"1@{site.endpoints['controller']}"
+    return ",".join(f"{n}@{site.peers[f'{_name(n, of)}.controller']}" for n in range(1, of + 1))
 
 
-def render_format(site: Site) -> Launch:
+def render(site: Site, number: int = 1, of: int = 1) -> Launch:
+    """Broker ``number`` of so many in KRaft mode, on a formatted ``state``."""
+    return _launch(site, _kraft(site, number, of), "kafka", "kafka.Kafka", str(_config(site)))
+
+
+def render_format(site: Site, number: int = 1, of: int = 1) -> Launch:
     """The command that formats an empty ``state``."""
-    arguments = ("format", "-t", CLUSTER_ID, "-c", str(_config(site)))
-    return _launch(site, "kafka-format", "kafka.tools.StorageTool", *arguments)
+    main = ("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(_config(site)))
+    return _launch(site, _kraft(site, number, of), "kafka-format", *main)
+
+
+def render_with_zookeeper(site: Site) -> Launch:
+    """The broker that runs with ZooKeeper; an empty ``state`` will do."""
+    main = ("kafka.Kafka", str(_config(site)))
+    return _launch(site, _with_zookeeper(site), WITH_ZOOKEEPER, *main)
+
+
+def await_unregistered(site: Site) -> None:
+    """Wait until ZooKeeper has forgotten a broker that died: it takes no second one of its id."""
+    zookeeper.await_absence(site.peers["zookeeper.client"], IDS, BROKER_ID)
 
 
 def _config(site: Site) -> Path:
     return site.directory / "server.properties"
 
 
-def _launch(site: Site, name: str, *main: str) -> Launch:
-    argv = java(site.tools, site.directory, name, site.tools.jars["kafka"], main, heap="256m")
-    return Launch(argv, files=_properties(site))
+def _launch(site: Site, files: Mapping[str, str], name: str, *main: str) -> Launch:
+    jars = site.tools.jars[WITH_ZOOKEEPER if name == WITH_ZOOKEEPER else "kafka"]
+    return Launch(java(site.tools, site.directory, name, jars, main, heap="256m"), files=files)
 
 
-TOOLS = {
-    "kafka-topics": "org.apache.kafka.tools.TopicCommand",
-    "kafka-console-producer": "org.apache.kafka.tools.ConsoleProducer",
-    "kafka-console-consumer": "org.apache.kafka.tools.consumer.ConsoleConsumer",
-    "kafka-consumer-groups": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
-}
+def _name(number: int, of: int) -> str:
+    return "kafka" if of == 1 else f"kafka-{number}"
 
 
-def tool(tools: Tools, directory: Path, own: Iterable[Path], main: Sequence[str]) -> Launch:
-    """One of Kafka's command line tools; ``own`` are the jars that the broker does without."""
-    jars = (*tools.jars["kafka"], *own)
-    quiet = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",)
-    return Launch(java(tools, directory, "kafka-tool", jars, main, heap="128m", options=quiet))
+def role(number: int = 1, of: int = 1) -> Role:
+    """Broker ``number`` of ``of``, counted from 1: ``kafka`` where it is the only one."""
+    shift = 100 * (number - 1)
+    return Role(
+        _name(number, of),
+        partial(render, number=number, of=of),
+        "kafka",
+        ports={"client": 29092 + shift, "controller": 29093 + shift},
+        peers=tuple(f"{_name(n, of)}.controller" for n in range(1, of + 1) if of > 1),
+        outside=OUTSIDE,
+        prepare=partial(render_format, number=number, of=of),
+    )
 
 
-ROLE = Role(
+ROLE = role()
+
+ROLE_WITH_ZOOKEEPER = Role(
     "kafka",
-    render,
+    render_with_zookeeper,
     "kafka",
-    ports={"client": 29092, "controller": 29093},
+    ports={"client": 29092},
+    peers=("zookeeper.client",),
     outside=OUTSIDE,
-    prepare=render_format,
+    template=WITH_ZOOKEEPER,
+    before=await_unregistered,
 )
 
-# Metadata, version 1, about no topic; then a null client id. What its reply begins with are its
-# number and the count of the brokers.
-NUMBER = 1
-METADATA = struct.pack(">hhihi", 3, 1, NUMBER, -1, 0)
-
-
-def probe_ready(endpoint: Endpoint) -> None:
-    """Ready is a metadata reply that names a broker; an open port is not.
-
-    By hand, because a health check imports no client.
-    """
-    try:
-        with socket.create_connection((endpoint.host, endpoint.port), timeout=5) as connection:
-            connection.sendall(struct.pack(">i", len(METADATA)) + METADATA)
-            answer = connection.makefile("rb").read(12)
-    except OSError as error:
-        raise NotYet(f"{type(error).__name__}: {error}") from error
-    if len(answer) < 12:
-        raise NotYet(f"an answer that ends early: {answer!r}")
-    _size, number, brokers = struct.unpack(">iii", answer)
-    if number != NUMBER or brokers < 1:
-        raise NotYet(f"a metadata reply without a broker: {answer!r}")
+BROKERS: Mapping[Mode, Role] = {"kraft": ROLE, "zookeeper": ROLE_WITH_ZOOKEEPER}
