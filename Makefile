@@ -17,10 +17,13 @@ report: setup  ## run the pipeline on the real services and print the claims wit
 test: setup  ## lint, types, unit, integration and end-to-end tests; with Docker, those on it
 	$(TOX) -e lint,typing,unit,integration,e2e,compose,containers
 
-lock:  ## (maintainers) pin requirements.txt anew
+lock:  ## (maintainers) pin requirements.txt anew, and of it what the image needs
 	.tox/shared/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
 	  --all-extras --no-emit-find-links --no-emit-index-url --output-file requirements.txt \
 	  pyproject.toml
+	.tox/shared/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+	  --extra pipeline --constraint requirements.txt --no-emit-find-links --no-emit-index-url \
+	  --output-file requirements-image.txt pyproject.toml
 
 clean:  ## remove what was built in this clone; the cache stays
 	rm -rf .venv .tox build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
