@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from pytest_sluice.backends.compose import Project, label_of, variables
+from pytest_sluice.backends.compose import COMPONENTS, Project, label_of, variables
 from pytest_sluice.backends.containers import docker_name
 from pytest_sluice.backends.engine import left
 from pytest_sluice.errors import ServiceNotReady
@@ -54,9 +54,10 @@ def docker_compose_command(pytestconfig: pytest.Config) -> str:
 
 
 @pytest.fixture(scope="session")
-def docker_setup() -> Sequence[str]:
-    """Build what is not built, bring everything up, and wait until it is healthy."""
-    return ["up --build --wait --quiet-pull"]
+def docker_setup(pytestconfig: pytest.Config) -> Sequence[str]:
+    """Build what is not built; bring up what the selected tests need, and wait until it is well."""
+    wanted = [role.name for role in pytestconfig.stash[SESSION].wanted_roles]
+    return [f"up --build --wait --quiet-pull {' '.join((*wanted, *COMPONENTS))}"]
 
 
 @pytest.fixture(scope="session")

@@ -17,12 +17,12 @@ from uuid import uuid4
 from pytest_sluice.backends.compose import Project
 from pytest_sluice.backing import Backing
 from pytest_sluice.cluster import Cluster, sweep
-from pytest_sluice.contracts import Backend
+from pytest_sluice.contracts import Backend, Role
 from pytest_sluice.declaration import Pipeline
 from pytest_sluice.errors import BadDeclaration
 from pytest_sluice.events import Follower, Journal
 from pytest_sluice.flow.belongings import Belongings
-from pytest_sluice.flow.deployment import Deployment
+from pytest_sluice.flow.deployment import Deployment, roles
 from pytest_sluice.flow.forget import forget_command
 from pytest_sluice.flow.guest import Guest
 from pytest_sluice.flow.landing import Lander
@@ -82,6 +82,7 @@ class Session:
         self._followers: list[Follower] = []
         self._project: Project | None = None
         self._wanted: list[str] = []
+        self._wants_more = False
 
     @property
     def pipeline(self) -> Pipeline:
@@ -168,6 +169,7 @@ class Session:
         with ``more``, where runs of their own may need anything, every address that was given.
         """
         self._wanted = list(nodes)
+        self._wants_more = more
         if self.awaits_project:
             return
         landing = Lander.NODES if "landing" in self._wanted else ()
@@ -184,7 +186,15 @@ class Session:
     def tell_project(self, project: Project) -> None:
         """Say which compose project has the services; what was wanted starts as they come up."""
         self._project = project
-        self.start(self._wanted)
+        self.start(self._wanted, self._wants_more)
+
+    @property
+    def wanted_roles(self) -> tuple[Role, ...]:
+        """The services that the selected tests need; all where a run of their own may need any."""
+        if self._wants_more or not self._wanted:
+            return roles(self.settings["kafka"])
+        landing = Lander.NODES if "landing" in self._wanted else ()
+        return self.deployment.roles_for(map(self.run.node, (*self._wanted, *landing)))
 
     @contextmanager
     def own_run(self) -> Iterator[Run]:

@@ -1,6 +1,6 @@
 """The services of a backend as nodes of the graph: started, and ready by a real request."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from pytest_sluice.clients.hdfs import Hdfs
@@ -56,6 +56,7 @@ class Deployment:
         # Of a cluster that is not the session's own; there it keeps to what it made itself.
         self.guest = guest
         self.graph = Graph(journal)
+        self.mode = mode
         self._broker = kafka.BROKERS[mode]
         # What the broker cannot be without.
         self._ensemble = ("zookeeper",) if mode == "zookeeper" else ()
@@ -67,6 +68,11 @@ class Deployment:
         self.graph.add("hdfs", ("namenode", "datanode"), self._hdfs)
         self.graph.add("metastore", (), self._metastore)
         self.graph.add("presto-server", (), self._presto)
+
+    def roles_for(self, nodes: Iterable[str]) -> tuple[Role, ...]:
+        """The roles of services that these nodes of the graph come to need."""
+        needed = {name.removesuffix("-server") for name in self.graph.closure(nodes)}
+        return tuple(role for role in roles(self.mode) if role.name in needed)
 
     def join(self, node: str) -> Any:
         """Start a service with all that it needs, and wait until it is ready; its client."""
