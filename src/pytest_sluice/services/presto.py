@@ -3,6 +3,7 @@
 import json
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -20,7 +21,7 @@ CONFIG = """\
 node.environment=sluice
 node.id=sluice-1
 node.internal-address={host}
-node.bind-ip={host}
+node.bind-ip={bind}
 coordinator=true
 node-scheduler.include-coordinator=true
 http-server.http.port={port}
@@ -55,7 +56,11 @@ def _files(site: Site) -> dict[str, str]:
     http = site.endpoints["http"]
     plugins = site.tools.jars["presto"][0].parent.parent / "plugin"
     config = CONFIG.format(
-        host=http.host, port=http.port, plugins=plugins, directory=site.directory
+        host=http.host,
+        bind=_bind_ip(http.host),
+        port=http.port,
+        plugins=plugins,
+        directory=site.directory,
     )
     return {
         "config.properties": config,
@@ -63,6 +68,17 @@ def _files(site: Site) -> dict[str, str]:
         "hdfs-site.xml": site_xml(client_settings(site.peers["namenode.rpc"])),
         **{f"catalog/{CATALOGS[by]}.properties": _catalog(site, by == "name") for by in CATALOGS},
     }
+
+
+def _bind_ip(host: str) -> str:
+    """The address to listen on; Presto takes no name.
+
+    Whoever has only a name is in a container, alone with its interfaces.
+    """
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        return "0.0.0.0"
 
 
 def _catalog(site: Site, by_name: bool) -> str:
