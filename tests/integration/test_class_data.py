@@ -38,8 +38,8 @@ def site(role: Role, directory: Path) -> Site:
 def argv_of(name: str, directory: Path) -> tuple[str, ...]:
     """The command line that a role is started with."""
     if name == "hive":
-        metastore, namenode = Endpoint(HOST, 1), Endpoint(HOST, 2)
-        return hive.cli(tools(prepared_root()), directory, metastore, namenode, ()).argv
+        settings = hdfs.client_settings(Endpoint(HOST, 2))
+        return hive.cli(tools(prepared_root()), directory, Endpoint(HOST, 1), settings, ()).argv
     role = RENDERED[name]
     return role.render(site(role, directory)).argv
 

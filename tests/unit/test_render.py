@@ -100,7 +100,8 @@ def test_presto_has_a_catalog_for_each_mapping_over_one_metastore() -> None:
 
 
 def test_hive_keeps_its_own_jars_behind_those_of_spark() -> None:
-    launch = hive.cli(TOOLS, Path("/x"), PEERS["metastore.thrift"], PEERS["namenode.rpc"], ("-e",))
+    settings = hdfs.client_settings(PEERS["namenode.rpc"])
+    launch = hive.cli(TOOLS, Path("/x"), PEERS["metastore.thrift"], settings, ("-e",))
     entries = launch.argv[launch.argv.index("-cp") + 1].split(":")
     assert entries == ["/spark/lib/a.jar", "/spark/lib/b.jar", "/hive/lib/a.jar", "/hive/lib/b.jar"]
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pytest_sluice.contracts import Backend, Tools
 from pytest_sluice.errors import SluiceError
+from pytest_sluice.services.hdfs import client_settings
 from pytest_sluice.services.hive import cli
 
 # A statement takes two seconds; ending while class data is recorded half a minute.
@@ -14,10 +15,13 @@ CLI_SECONDS = 180.0
 class Hive:
     """HiveQL through the real Hive CLI; each call is a process of some seconds."""
 
-    def __init__(self, backend: Backend, tools: Tools, directory: Path) -> None:
+    def __init__(
+        self, backend: Backend, tools: Tools, directory: Path, replication: int = 1
+    ) -> None:
         self._backend = backend
         self._tools = tools
         self._directory = directory
+        self._replication = replication
 
     def execute(self, statements: str) -> str:
         """Run statements, separated by semicolons; the rows, as the CLI printed them."""
@@ -31,7 +35,8 @@ class Hive:
     def _run(self, *arguments: str) -> str:
         metastore = self._backend.endpoint("metastore", "thrift", "inside")
         namenode = self._backend.endpoint("namenode", "rpc", "inside")
-        launch = cli(self._tools, self._directory, metastore, namenode, arguments)
+        hdfs = client_settings(namenode, self._replication)
+        launch = cli(self._tools, self._directory, metastore, hdfs, arguments)
         completed = self._backend.exec("metastore", launch, seconds=CLI_SECONDS)
         if completed.code:
             raise HiveQLFailed(

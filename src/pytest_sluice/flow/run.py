@@ -179,7 +179,8 @@ class Run:
         if job is None:
             raise BadDeclaration("the pipeline declares no job")
         rpc = self.deployment.backend.endpoint("namenode", "rpc", "inside")
-        return job_component.role(self.node("stream"), job, self._told, client_settings(rpc))
+        hdfs = client_settings(rpc, self.deployment.replication)
+        return job_component.role(self.node("stream"), job, self._told, hdfs)
 
     def _await_pinned(self, stream: RunStream, query: Query) -> None:
         def probe() -> None:

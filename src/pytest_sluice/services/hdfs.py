@@ -25,15 +25,16 @@ NAMENODE = "org.apache.hadoop.hdfs.server.namenode.NameNode"
 DATANODE = "org.apache.hadoop.hdfs.server.datanode.DataNode"
 
 
-def client_settings(namenode: Endpoint) -> dict[str, str]:
+def client_settings(namenode: Endpoint, replication: int = 1) -> dict[str, str]:
     """What every client of the file system is told: where it is, and how to reach the DataNode.
 
+    ``replication`` is the number of DataNodes that shall have each block of what it writes.
     A DataNode on a loopback address of its own connects from 127.0.0.1, which is what the NameNode
     would hand to clients; its host name is the address that it listens on.
     """
     return {
         "fs.defaultFS": f"hdfs://{namenode}",
-        "dfs.replication": "1",
+        "dfs.replication": str(replication),
         "dfs.client.use.datanode.hostname": "true",
         # The default of 400 ms is the wait for a block to be reported: most of a small batch. It is
         # doubled at each retry, so 12 of them are 20 s, where the default of 5 would be 0.2 s: too

@@ -66,12 +66,15 @@ def cli(
     tools: Tools,
     directory: Path,
     metastore: Endpoint,
-    namenode: Endpoint,
+    hdfs: Mapping[str, str],
     arguments: tuple[str, ...],
 ) -> Launch:
-    """The real Hive CLI with ``arguments`` (``-e statements`` or ``-f script``)."""
+    """The real Hive CLI with ``arguments`` (``-e statements`` or ``-f script``).
+
+    ``hdfs`` are settings of the file system's client.
+    """
     settings = {
-        **client_settings(namenode),
+        **hdfs,
         "hive.metastore.uris": f"thrift://{metastore}",
         "hive.execution.engine": "mr",
         "hive.exec.scratchdir": "/tmp/hive",
