@@ -54,7 +54,7 @@ class Backing:
                 "the backend external has no addresses",
                 remedy=OPTION,
             )
-        names = [role.name for role in self._roles]
+        names = [role.name for role in roles()]  # how its brokers agree is their own matter
         return ExternalBackend(read_inventory(addresses, self.root), self._process(), names)
 
     def _containers(self) -> ContainersBackend:

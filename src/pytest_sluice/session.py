@@ -260,7 +260,7 @@ class Session:
             backend,
             self.journal,
             self.settings["timeout_factor"],
-            mode=self.settings["kafka"],
+            mode="kraft" if backend.attached else self.settings["kafka"],
             replication=block_replication(self.settings),
             guest=self._guest() if backend.attached else None,
         )

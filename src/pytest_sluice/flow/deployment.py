@@ -1,6 +1,7 @@
 """The services of a backend as nodes of the graph: started, and ready by a real request."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 from pytest_sluice.clients.hdfs import Hdfs
@@ -45,14 +46,13 @@ class Deployment:
         journal: Journal,
         timeout_factor: float = 1,
         mode: kafka.Mode = "kraft",
-        replication: int = 1,
+        replication: int = 0,
         guest: Guest | None = None,
     ) -> None:
         self.backend = backend
         self.journal = journal
         self.timeout_factor = timeout_factor
-        # Of the blocks that clients write.
-        self.replication = replication
+        self._replication = replication
         # Of a cluster that is not the session's own; there it keeps to what it made itself.
         self.guest = guest
         self.graph = Graph(journal)
@@ -77,6 +77,11 @@ class Deployment:
     def join(self, node: str) -> Any:
         """Start a service with all that it needs, and wait until it is ready; its client."""
         return self.graph.join(node)
+
+    @cached_property
+    def replication(self) -> int:
+        """Of the blocks that clients write: as told, else what the cluster itself does."""
+        return self._replication or self.hdfs().default_replication()
 
     def deadline(self, seconds: float) -> Deadline:
         """A deadline of so many seconds on a machine of ordinary speed."""
