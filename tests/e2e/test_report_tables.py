@@ -6,6 +6,7 @@ import pytest
 
 from pytest_sluice.claims import Claim, Verdict
 from pytest_sluice.clients.hdfs import Hdfs
+from pytest_sluice.flow.run import Run
 
 Check = Callable[[Claim], Verdict]
 
@@ -70,13 +71,10 @@ def test_claim_4_guild_membership_has_the_same_columns_without_amount(sluice_che
 
 @pytest.mark.hdfs
 def test_the_files_have_more_columns_in_another_order(
-    sluice_hdfs: Hdfs, sluice_landing: object
+    sluice_hdfs: Hdfs, sluice_run: Run, sluice_landing: object
 ) -> None:
     of_a_join = ("raw_event", "timestamp", "Accept", "Host", "User-Agent", "event_type")
     of_a_purchase = (*of_a_join, "amount", "description")
-    for folder, columns in {
-        "/tmp/purchases": of_a_purchase,
-        "/tmp/guild_membership": of_a_join,
-    }.items():
-        files = sluice_hdfs.data_files(folder)
+    for table, columns in {"purchases": of_a_purchase, "guild_membership": of_a_join}.items():
+        files = sluice_hdfs.data_files(sluice_run.path(sluice_run.table(table)))
         assert {tuple(sluice_hdfs.columns(file)) for file in files} == {columns}
