@@ -42,6 +42,15 @@ def test_the_header_says_where_each_value_came_from() -> None:
     [
         ("backend", "kubernetes"),
         ("trigger", "soon"),
+        ("spark_master", "mesos://there:5050"),
+        ("spark_master", "local-cluster[2,1,512]"),
+        ("spark_master", "spark://there"),
+        ("spark_master", "k8s://"),
+        ("spark_master", ""),
+        ("partitions", "0"),
+        ("partitions", "many"),
+        ("replication", "-1"),
+        ("hdfs_replication", "1.5"),
         ("timeout_factor", "0"),
         ("timeout_factor", "fast"),
     ],
@@ -51,6 +60,24 @@ def test_a_bad_value_names_its_place_and_the_remedy(name: str, value: str) -> No
         resolved(environment={f"SLUICE_{name.upper()}": value})
     assert f"SLUICE_{name.upper()}" in str(caught.value)
     assert f"--sluice-{name.replace('_', '-')}" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "master",
+    [
+        "local",
+        "local[4]",
+        "local[*]",
+        "local[2,3]",
+        "spark://10.0.0.1:7077",
+        "spark://one:7077,two:7077",
+        "yarn",
+        "k8s://https://10.0.0.1:6443",
+        "k8s://there:6443",
+    ],
+)
+def test_every_master_of_spark_can_be_set(master: str) -> None:
+    assert resolved({"sluice_spark_master": master})["spark_master"] == master
 
 
 def test_an_empty_value_is_a_value_and_not_the_default() -> None:
