@@ -149,8 +149,9 @@ def names(roles: Sequence[Role]) -> list[str]:
 
 
 def tell(event: Event) -> None:
-    """A line for what a person wants to know."""
-    if line := sentence(event):
+    """A line for what a person wants to know; of a role alone nobody knows yet whether it works."""
+    started = event.get("state") == "ready" and event.get("name") in names(ROLES)
+    if not started and (line := sentence(event)):
         print(f"distributed: {line}", flush=True)
 
 
