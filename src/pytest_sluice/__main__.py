@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from pytest_sluice.errors import ClusterLost, SluiceError
@@ -35,6 +36,21 @@ def _status(args: argparse.Namespace) -> int:
     return 0
 
 
+def _forget(args: argparse.Namespace) -> int:
+    from pytest_sluice.flow.forget import forget
+
+    with args.log.open("a", encoding="utf-8") if args.log else nullcontext(sys.stdout) as log:
+
+        def say(line: str) -> None:
+            print(line, file=log, flush=True)
+
+        try:
+            return 0 if forget(args.list, args.external, args.root, say) else 1
+        except SluiceError as error:
+            say(str(error))
+            return 1
+
+
 def _supervise(args: argparse.Namespace) -> int:
     from pytest_sluice.supervisor import main as supervise
 
@@ -51,6 +67,12 @@ def _parser() -> argparse.ArgumentParser:
     setup.set_defaults(run=_setup)
     status = commands.add_parser("status", help="the clusters that run on this machine")
     status.set_defaults(run=_status)
+    forget = commands.add_parser("forget", help="remove what a session made elsewhere (internal)")
+    forget.add_argument("list", type=Path, help="the list of what it made")
+    forget.add_argument("--external", required=True, help="where: as --sluice-external")
+    forget.add_argument("--root", type=Path, default=Path(), help="of relative paths in that")
+    forget.add_argument("--log", type=Path, help="where to say what became of it")
+    forget.set_defaults(run=_forget)
     supervise = commands.add_parser("supervise", help="own one cluster's processes (internal)")
     supervise.add_argument("directory", type=Path)
     supervise.add_argument("lease", type=int, help="file descriptor of the first lease")

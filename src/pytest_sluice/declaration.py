@@ -13,6 +13,11 @@ collection. Strings in ``command``, ``environment``, ``variables``, ``path``, ``
 ``{root}``            the folder of the run's tables and checkpoints in that file system
 ``{schema}``          the run's schema in the metastore
 ===================== =========================================================================
+
+The environments of API and job, and nothing else, may also name how one gets into Kafka:
+``{kafka_security_protocol}`` (PLAINTEXT where nobody asks), ``{kafka_sasl_mechanism}``,
+``{kafka_username}`` and ``{kafka_password}``, which are empty then. So no password is on a command
+line, in a script or in the name of a file.
 """
 
 from collections.abc import Mapping
@@ -21,6 +26,7 @@ from pathlib import Path
 from string import Formatter
 from typing import Literal
 
+from pytest_sluice.access import KafkaAccess, unshown
 from pytest_sluice.errors import BadDeclaration
 
 PLACEHOLDERS = frozenset(
@@ -28,6 +34,8 @@ PLACEHOLDERS = frozenset(
 )
 # What only the API is told: its own address, and with what to run.
 OF_THE_API = frozenset({"python", "host", "port"})
+# What only an environment is told, since it is as secret as the process.
+CREDENTIALS = frozenset(KafkaAccess().placeholders)
 
 
 @dataclass(frozen=True)
@@ -149,6 +157,8 @@ class Pipeline:
             known = PLACEHOLDERS if part is self.api else PLACEHOLDERS - OF_THE_API
             for text in _texts(part):
                 _check_placeholders(text, known)
+            for text in _environment(part):
+                _check_placeholders(text, known | CREDENTIALS)
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -179,8 +189,9 @@ class Pipeline:
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
-    """Put a run's values in the place of the placeholders of ``text``."""
-    return text.format_map(values)
+    """Fill the placeholders of ``text`` with a run's values; no ``repr`` shows a secret."""
+    filled = text.format_map(values)
+    return unshown(filled) if _named(text) & CREDENTIALS else filled
 
 
 def fill_all(texts: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
@@ -207,7 +218,7 @@ def _retriggered(query: Query, trigger: str) -> Query:
 
 def _check_placeholders(text: str, known: frozenset[str]) -> None:
     try:
-        named = {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+        named = _named(text)
     except ValueError as error:
         raise BadDeclaration(f"cannot read the placeholders of {text!r}: {error}") from error
     if unknown := named - known:
@@ -218,14 +229,22 @@ def _check_placeholders(text: str, known: frozenset[str]) -> None:
         )
 
 
+def _named(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+
+
+def _environment(part: object) -> list[str]:
+    return list(part.environment.values()) if isinstance(part, (Api, Job)) else []
+
+
 def _texts(part: object) -> list[str]:
-    """Every string of a declared part that may hold placeholders."""
+    """Every string of a declared part that may hold placeholders, less its environment."""
     match part:
         case Api():
-            return [*part.command, *part.environment.values()]
+            return list(part.command)
         case Job():
             tables = [text for q in part.queries for t in q.tables for text in (t.path, t.schema)]
-            return [*part.environment.values(), *(q.checkpoint for q in part.queries), *tables]
+            return [*(q.checkpoint for q in part.queries), *tables]
         case Ddl():
             return list(part.variables.values())
         case _:

@@ -72,6 +72,12 @@ def nodes_of(fixture_names: Iterable[str]) -> list[str]:
     return sorted({NODE_OF[name] for name in fixture_names if name in NODE_OF})
 
 
+def may_need_anything(fixture_names: Iterable[str]) -> bool:
+    """Whether a test with these fixtures has a run of its own, which may come to need any node."""
+    names = set(fixture_names)
+    return "sluice_own_run" in names or ("sluice_session" in names and not names & NODE_OF.keys())
+
+
 def _or_broken(join: Callable[[], Any]) -> Any:
     try:
         return join()

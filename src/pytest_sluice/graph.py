@@ -53,6 +53,16 @@ class Graph:
         """Whether somebody asked for the node."""
         return name in self._futures
 
+    def closure(self, names: Iterable[str]) -> set[str]:
+        """The nodes of these names, and all that they need."""
+        found: set[str] = set()
+        rest = list(names)
+        while rest:
+            node = self._node(rest.pop())
+            found.add(node.name)
+            rest += node.needs
+        return found
+
     def _future(self, name: str) -> "Future[Any]":
         node = self._node(name)
         with self._lock:

@@ -9,13 +9,15 @@ import pytest
 from pytest_sluice import fixtures, hooks, terminal
 from pytest_sluice.declaration import STAGES
 from pytest_sluice.errors import SluiceError
-from pytest_sluice.fixtures import SESSION, STAGE_OF, Broken, nodes_of
+from pytest_sluice.fixtures import SESSION, STAGE_OF, Broken, may_need_anything, nodes_of
 from pytest_sluice.ledger import Landing
 from pytest_sluice.session import Session, Shared
 from pytest_sluice.settings import SETTINGS, resolve
 
 # What a worker is told by its controller.
 SHARED = "sluice_shared"
+# What could not be removed from a cluster that is not the session's own.
+LEFT = pytest.StashKey[list[str]]()
 # The stories that were told in full.
 TOLD = pytest.StashKey[set[str]]()
 
@@ -102,8 +104,24 @@ def pytest_runtestloop(session: pytest.Session) -> None:
         return
     if hasattr(session.config, "workerinput"):
         return  # a worker starts what it comes to, and the others find it there
-    names = {name for item in session.items for name in getattr(item, "fixturenames", ())}
-    _guard(session.config.stash[SESSION].start, nodes_of(names))
+    asked = [getattr(item, "fixturenames", ()) for item in session.items]
+    nodes = nodes_of(name for names in asked for name in names)
+    _guard(session.config.stash[SESSION].start, nodes, any(map(may_need_anything, asked)))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Leave nothing on a cluster that is not this session's own; what stays there is an error."""
+    own = session.config.stash.get(SESSION, None)
+    if own and (left := own.leave()):
+        session.config.stash[LEFT] = left
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Name what this session made and could not remove, with -q as well."""
+    for told in config.stash.get(LEFT, ()):
+        terminalreporter.write_line(f"sluice: still on the cluster: {told}", red=True)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -132,9 +150,9 @@ def _fail(item: pytest.Function, stage: str, story: str) -> None:
     pytest.fail(f"stage {stage}: {story}", pytrace=False)
 
 
-def _guard(start: Any, nodes: list[str]) -> None:
+def _guard(start: Any, nodes: list[str], more: bool) -> None:
     """A declaration that cannot be used, or a missing distribution, ends the session at once."""
     try:
-        start(nodes)
+        start(nodes, more)
     except SluiceError as error:
         raise pytest.UsageError(str(error)) from error

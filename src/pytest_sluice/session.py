@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from uuid import uuid4
 
 from pytest_sluice.backends.external import ExternalBackend
 from pytest_sluice.backends.inventory import OPTION, read_inventory
@@ -22,14 +23,22 @@ from pytest_sluice.contracts import Backend, Tools
 from pytest_sluice.declaration import Pipeline
 from pytest_sluice.errors import BadDeclaration, SluiceError
 from pytest_sluice.events import Follower, Journal
-from pytest_sluice.flow.deployment import ROLES, Deployment
+from pytest_sluice.flow.belongings import Belongings
+from pytest_sluice.flow.deployment import ROLES, SERVICES, Deployment
+from pytest_sluice.flow.forget import forget_command
+from pytest_sluice.flow.guest import Guest
 from pytest_sluice.flow.landing import Lander
+from pytest_sluice.flow.preflight import preflight
 from pytest_sluice.flow.run import Run
 from pytest_sluice.ledger import Landing
 from pytest_sluice.scale import block_replication, scaled
 from pytest_sluice.settings import Settings
 
 KEPT_SESSIONS = 3
+# In the cluster's directory: the word that tells this guest of a cluster from others, and the list
+# of what it made there.
+GUEST = "guest"
+BELONGINGS = "belongings.jsonl"
 
 
 def _runs(directory: Path) -> bool:
@@ -152,9 +161,15 @@ class Session:
         found = self.cluster.made("landing")
         return Landing.from_json(found) if found else None
 
-    def start(self, nodes: Iterable[str]) -> None:
-        """Bring nodes of the shared run about in the background."""
+    def start(self, nodes: Iterable[str], more: bool = False) -> None:
+        """Bring nodes of the shared run about in the background.
+
+        On a cluster that is not the session's own, every address that they need is asked first;
+        with ``more``, where runs of their own may need anything, every address that was given.
+        """
         nodes = list(nodes)
+        if nodes or (more and self.settings["external"]):
+            self._preflight([*nodes, *(Lander.NODES if "landing" in nodes else ())], more)
         if nodes:
             self.run.graph.start(map(self.run.node, nodes))
 
@@ -172,6 +187,22 @@ class Session:
         landing: Landing = self.run.join("landing")
         return landing
 
+    def leave(self) -> list[str]:
+        """End the components, and remove what the session made on a cluster that is not its own.
+
+        What could not be removed is answered, a sentence each; it is tried once more when the
+        cluster's directory is removed. The workers of a session leave that to it.
+        """
+        if self._shared or not self._used_as_guest:
+            return []
+        self.cluster.kill_all()
+        deployment = self.deployment
+        left = deployment.guest.leave(deployment.hands()) if deployment.guest else []
+        if not left:
+            self.cluster.undone(GUEST)
+        self.journal.emit("left", things=left)
+        return left
+
     def close(self) -> None:
         """Give the lease back; wait until an owned cluster is gone, and prove it."""
         if "cluster" not in self.__dict__:
@@ -185,7 +216,30 @@ class Session:
         tools = self._tools  # first: nothing is started where nothing is set up
         factor = self.settings["timeout_factor"]
         replication = block_replication(self.settings)
-        return Deployment(self._backend(), tools, self.journal, factor, replication)
+        backend = self._backend()
+        guest = self._guest() if backend.attached else None
+        return Deployment(
+            backend, tools, self.journal, factor, guest=guest, replication=replication
+        )
+
+    def _preflight(self, nodes: Iterable[str], more: bool) -> None:
+        backend = self.deployment.backend
+        if backend.attached:
+            preflight(self.deployment, map(self.run.node, nodes), more)
+
+    @property
+    def _used_as_guest(self) -> bool:
+        return "cluster" in self.__dict__ and (self.cluster.directory / BELONGINGS).exists()
+
+    def _guest(self) -> Guest:
+        """One for all the processes of the session; what it makes is removed however they end."""
+        word = self.cluster.once(GUEST, lambda: uuid4().hex[:8])
+        belongings = Belongings(self.cluster.directory / BELONGINGS)
+        log = self.directory / "logs" / "left.log"
+        self.cluster.undo(
+            GUEST, forget_command(belongings, self.settings["external"], self._root, log)
+        )
+        return Guest(word, belongings)
 
     @cached_property
     def _run(self) -> Run:
@@ -222,5 +276,4 @@ class Session:
                 "the backend external has no addresses",
                 remedy=OPTION,
             )
-        services = [role.name for role in ROLES]
-        return ExternalBackend(read_inventory(addresses, self._root), local, services)
+        return ExternalBackend(read_inventory(addresses, self._root), local, SERVICES)

@@ -2,22 +2,35 @@
 
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
+
+import pytest
 
 from pytest_sluice.clients.hdfs import Hdfs
 from pytest_sluice.flow.handles import RunApi
+from pytest_sluice.flow.run import Run
 from pytest_sluice.session import Session
 from pytest_sluice.waiting import Deadline, NotYet, wait_for
 
 
 def test_reports_itself_and_waits(
-    sluice_session: Session, sluice_api: RunApi, sluice_hdfs: Hdfs
+    request: pytest.FixtureRequest,
+    sluice_session: Session,
+    sluice_run: Run,
+    sluice_api: RunApi,
+    sluice_hdfs: Hdfs,
 ) -> None:
+    attached = sluice_session.deployment.backend.attached
+    if attached:  # a schema outlives its session there; elsewhere it goes with the metastore
+        request.getfixturevalue("sluice_hive")
+        sluice_hdfs.write(f"{sluice_run.names.root}/file", b"content")
     folder = Path(os.environ["CHILD_SESSION"])
     told = {
         "directory": str(sluice_session.cluster.directory),
         "roles": sluice_session.cluster.ask("status")["roles"],
         "pytest": os.getpid(),
+        "names": asdict(sluice_run.names) if attached else {},
     }
     (folder / "told.part").write_text(json.dumps(told))
     (folder / "told.part").rename(folder / "told.json")

@@ -1,7 +1,8 @@
 """Claim 12: the cluster comes down and nothing is left of it, however its session ends.
 
 A child session, with the conftest of this repository, brings up Kafka, HDFS and the API. One is
-let to its end, another killed; then processes, ports and directories are looked at.
+let to its end, another killed; then processes, ports and directories are looked at. On a cluster
+that is not the session's own the services stay, and answer; what the session made there is gone.
 """
 
 import json
@@ -10,7 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,29 +21,63 @@ import pytest
 
 from pytest_sluice.claims import Verdict
 from pytest_sluice.protocol import MARK
+from pytest_sluice.session import Session
+from pytest_sluice.settings import SETTINGS
 from pytest_sluice.waiting import Deadline, NotYet, WaitTimeout, wait_for
 
 CHILD = Path(__file__).with_name("child_session.py")
 # An ordinary end has already waited for the cluster; who is killed cannot.
 SECONDS_AFTER_END = 1
 SECONDS_AFTER_SIGKILL = 10
+# On a cluster that stays: the Hive CLI starts, beside that of the other session.
+SECONDS_TO_FORGET = 20
+ROLES = {"kafka", "namenode", "datanode", "api"}
+# Settings that a child has of its own.
+OWN = ("directory", "claims")
 
 Address = tuple[str, int]
 
 
 @pytest.mark.report
 def test_claim_12_nothing_is_left_of_the_cluster(
-    tmp_path: Path, pytestconfig: pytest.Config, sluice_record: Callable[[Verdict], Verdict]
+    tmp_path: Path,
+    pytestconfig: pytest.Config,
+    sluice_session: Session,
+    sluice_record: Callable[[Verdict], Verdict],
 ) -> None:
-    root = pytestconfig.rootpath
+    place = Place(pytestconfig, sluice_session)
     with ThreadPoolExecutor() as both:  # two clusters side by side do not meet
-        ended = both.submit(left_over, root, tmp_path / "ended", let_end, SECONDS_AFTER_END)
-        killed = both.submit(left_over, root, tmp_path / "killed", kill, SECONDS_AFTER_SIGKILL)
+        ended = both.submit(left_over, place, tmp_path / "ended", let_end, SECONDS_AFTER_END)
+        after_kill = SECONDS_AFTER_SIGKILL + (SECONDS_TO_FORGET if place.attached else 0)
+        killed = both.submit(left_over, place, tmp_path / "killed", kill, after_kill)
     left = {"after its end": ended.result(), "after SIGKILL": killed.result()}
     statement = "The cluster comes down, and nothing is left of it."
     measured = "; ".join(f"{when}: {', '.join(what) or 'nothing'}" for when, what in left.items())
     verdict = sluice_record(Verdict.of_fact("12", statement, not any(left.values()), measured))
     assert verdict.as_expected, verdict.text()
+
+
+class Place:
+    """Where child sessions run: as this one does, by its options."""
+
+    def __init__(self, config: pytest.Config, session: Session) -> None:
+        self.root = config.rootpath
+        self.deployment = session.deployment
+        self.attached = session.deployment.backend.attached
+        given = {row.option: config.getoption(row.ini) for row in SETTINGS if row.name not in OWN}
+        self.options = [f"{option}={text}" for option, text in given.items() if text is not None]
+
+    def holds(self, names: Mapping[str, str]) -> list[str]:
+        """What of a run's names is there, on a cluster that outlives its sessions."""
+        if not names:
+            return []
+        schemas = {row[0] for row in self.deployment.presto("default").query("show schemas").rows}
+        own = [f"schema {name}" for name in schemas if name.startswith(names["schema"])]
+        if names["topic"] in self.deployment.kafka().topics():
+            own.append(f"topic {names['topic']}")
+        if self.deployment.hdfs().exists(names["root"]):
+            own.append(f"folder {names['root']}")
+        return own
 
 
 def let_end(session: "ChildSession") -> None:
@@ -58,16 +93,17 @@ def kill(session: "ChildSession") -> None:
 
 
 def left_over(
-    root: Path, folder: Path, end: Callable[["ChildSession"], None], seconds: float
+    place: Place, folder: Path, end: Callable[["ChildSession"], None], seconds: float
 ) -> list[str]:
     """What is left of a cluster, so many seconds after its session was ended."""
-    with child_session(root, folder) as session:
+    with child_session(place, folder) as session:
         session.await_word()
         processes, ports = session.processes(), session.ports()
-        assert {"kafka", "namenode", "datanode", "api"} <= session.roles
+        assert ({"api"} if place.attached else ROLES) <= session.roles
         assert len(processes) > len(session.roles)  # these, and the supervisor
         assert all(map(is_open, ports))
         assert session.files()
+        assert len(place.holds(session.told["names"])) == (4 if place.attached else 0)
         end(session)
 
         def gone() -> None:
@@ -82,15 +118,16 @@ def left_over(
 class ChildSession:
     """A pytest session as a process; its temporary files go to a folder of its own."""
 
-    def __init__(self, root: Path, folder: Path) -> None:
+    def __init__(self, place: Place, folder: Path) -> None:
+        self.place = place
         self.folder = folder
         self.temporary = folder / "tmp"
         self.temporary.mkdir(parents=True)
         command = [sys.executable, "-m", "pytest", str(CHILD), "-p", "no:cacheprovider"]
         with (folder / "output.txt").open("w") as output:
             self.process = subprocess.Popen(
-                [*command, f"--sluice-directory={folder / 'logs'}"],
-                cwd=root,
+                [*command, *place.options, f"--sluice-directory={folder / 'logs'}"],
+                cwd=place.root,
                 env={**os.environ, "CHILD_SESSION": str(folder), "TMPDIR": str(self.temporary)},
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -131,6 +168,7 @@ class ChildSession:
             *(f"process {process.pid}" for process in alive),
             *(f"port {host}:{port}" for host, port in ports if is_open((host, port))),
             *(f"file {path}" for path in self.files()),
+            *self.place.holds(self.told["names"]),
         ]
 
     def files(self) -> list[Path]:
@@ -146,9 +184,9 @@ class ChildSession:
 
 
 @contextmanager
-def child_session(root: Path, folder: Path) -> Iterator[ChildSession]:
+def child_session(place: Place, folder: Path) -> Iterator[ChildSession]:
     """A child session that does not outlive the test."""
-    session = ChildSession(root, folder)
+    session = ChildSession(place, folder)
     try:
         yield session
     finally:

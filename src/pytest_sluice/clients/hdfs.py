@@ -1,5 +1,6 @@
 """A client of the file system, over WebHDFS."""
 
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -52,8 +53,22 @@ class Hdfs:
 
     def delete(self, path: str) -> None:
         """Delete a file, or a folder with all that is in it; nothing where there is none."""
-        if self.filesystem.exists(path):
-            self.filesystem.rm(path, recursive=True)
+        # Not asked before: to fsspec's `exists` a file system that does not answer has no files.
+        self.filesystem.rm(path, recursive=True)
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file or folder."""
+        try:
+            self.filesystem.info(path)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def delete_empty(self, path: str) -> None:
+        """Delete a folder where nothing is in it; else, or where there is none, do nothing."""
+        with suppress(FileNotFoundError):
+            if not self.filesystem.ls(path, False):
+                self.filesystem.rm(path, recursive=False)
 
     def data_files(self, path: str) -> list[str]:
         """Files that a reader of the directory sees: ``_x`` and ``.x`` are hidden from it."""

@@ -18,6 +18,7 @@ QUICK = {
 }
 # A broker that is well hands out the next records within milliseconds.
 SILENCE_SECONDS = 30.0
+BOOTSTRAP_SECONDS = 30.0
 # A topic that was deleted is still listed by brokers which have not heard of it.
 DELETED_SECONDS = 30.0
 
@@ -38,11 +39,18 @@ class BrokerFailed(SluiceError):
 class Kafka:
     """A client of the brokers, for tests; every call opens and closes its own connections.
 
-    ``bootstrap_servers`` are ``host:port``, one or several with commas between.
+    ``bootstrap_servers`` are ``host:port``, one or several with commas between. ``patience`` is for
+    how many seconds one of them may leave the first request unanswered.
     """
 
-    def __init__(self, bootstrap_servers: str, access: KafkaAccess | None = None) -> None:
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        access: KafkaAccess | None = None,
+        patience: float = BOOTSTRAP_SECONDS,
+    ) -> None:
         self.bootstrap_servers = bootstrap_servers
+        self._patience = patience
         self._access = access or KafkaAccess()
 
     def probe_ready(self, brokers: int = 1) -> None:
@@ -160,7 +168,8 @@ class Kafka:
     def _admin(self) -> Iterator[Any]:
         from kafka import KafkaAdminClient
 
-        with self._connected(KafkaAdminClient) as admin:
+        own = {"bootstrap_timeout_ms": int(self._patience * 1000)}
+        with self._connected(KafkaAdminClient, **own) as admin:
             yield admin
 
     @contextmanager

@@ -1,12 +1,14 @@
 """The services of a backend as nodes of the graph: started, and ready by a real request."""
 
 from collections.abc import Callable, Sequence
-from uuid import uuid4
 
 from pytest_sluice.clients.hdfs import Hdfs
+from pytest_sluice.clients.hive import Hive
 from pytest_sluice.clients.kafka import Kafka
 from pytest_sluice.contracts import Backend, Role, Tools, joined
 from pytest_sluice.events import Journal
+from pytest_sluice.flow.belongings import Hands
+from pytest_sluice.flow.guest import Guest
 from pytest_sluice.graph import Graph
 from pytest_sluice.services import hdfs, hive, kafka, presto
 from pytest_sluice.sql import Presto
@@ -19,6 +21,7 @@ ROLES: tuple[Role, ...] = (
     hive.ROLE,
     presto.ROLE,
 )
+SERVICES = tuple(role.name for role in ROLES)
 
 # Seconds without an answer after which a role that still runs is given up; scaled by the setting
 # timeout_factor. The slowest here needs 12 s on two busy cores.
@@ -34,6 +37,8 @@ class Deployment:
         tools: Tools,
         journal: Journal,
         timeout_factor: float = 1,
+        *,
+        guest: Guest | None = None,
         replication: int = 1,
     ) -> None:
         self.backend = backend
@@ -42,8 +47,8 @@ class Deployment:
         self.timeout_factor = timeout_factor
         # Of the blocks that clients write.
         self.replication = replication
-        # What tells the runs of this session from those of others, where the cluster is shared.
-        self.guest = uuid4().hex[:8] if backend.attached else ""
+        # Of a cluster that is not the session's own; there it keeps to what it made itself.
+        self.guest = guest
         self.graph = Graph(journal)
         self.graph.add("kafka", (), self._kafka)
         self.graph.add("namenode", (), lambda: backend.start(hdfs.NAMENODE_ROLE))
@@ -91,6 +96,14 @@ class Deployment:
         endpoint, user = self.backend.endpoint, self.backend.access.hdfs_user
         return Hdfs(endpoint("namenode", "rpc"), endpoint("namenode", "http"), user)
 
+    def hive(self, name: str) -> Hive:
+        """The Hive CLI, with its files in a folder of that name."""
+        return Hive(self.backend, self.tools, self.backend.scratch(name), self.replication)
+
+    def hands(self) -> Hands:
+        """By what a guest removes what it made."""
+        return Hands(self.kafka, self.hdfs, lambda sql: self.hive("hive-leaving").execute(sql))
+
     def presto(self, schema: str) -> Presto:
         """A client of Presto, over the tables of a schema."""
         endpoint, access = self.backend.endpoint("presto", "http"), self.backend.access.presto
@@ -115,5 +128,5 @@ class Deployment:
 
     def _presto(self) -> None:
         self.backend.start(presto.ROLE)
-        endpoint = self.backend.endpoint("presto", "http")
-        self.await_role("presto", lambda: presto.probe_started(endpoint))
+        endpoint, access = self.backend.endpoint("presto", "http"), self.backend.access.presto
+        self.await_role("presto", lambda: presto.probe_started(endpoint, access))

@@ -36,6 +36,9 @@ def _sums(rows: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
 class Lander:
     """Brings one run to its landing; what it counted so far is the landing, wherever it stops."""
 
+    # What it brings about of its run.
+    NODES = ("api", "stream", "presto")
+
     def __init__(self, run: Run) -> None:
         self.run = run
         self.requests = 0
@@ -48,7 +51,7 @@ class Lander:
 
     def land(self, traffic: Sequence[Burst]) -> Landing:
         """Send the traffic and follow it down; a hop that stops it is told by the landing."""
-        self.run.graph.start(map(self.run.node, ("api", "stream", "presto")))
+        self.run.graph.start(map(self.run.node, self.NODES))
         try:
             self._send(traffic)
             self._commit()

@@ -14,6 +14,7 @@ from pytest_sluice.contracts import Role, joined
 from pytest_sluice.declaration import Names, Pipeline, Query, Stage, Table, fill, fill_all
 from pytest_sluice.errors import BadDeclaration, ServiceNotReady, SluiceError
 from pytest_sluice.flow.deployment import Deployment
+from pytest_sluice.flow.guest import Owned, Stay
 from pytest_sluice.flow.handles import RunApi, RunProcess, RunStream, RunTopic
 from pytest_sluice.graph import Graph
 from pytest_sluice.services.hdfs import client_settings
@@ -39,7 +40,9 @@ class Run:
         self.number = number
         self.pipeline = pipeline
         self.deployment = deployment
-        self.names: Names = pipeline.names(number, deployment.guest)
+        guest = deployment.guest
+        self.names: Names = pipeline.names(number, guest.word if guest else "")
+        self._stay = Stay(guest, pipeline, self.names) if guest else Owned()
         self._processes: list[RunProcess] = []
         graph, name = self.graph, self.node
         graph.add(name("topic"), ["kafka"], self._topic)
@@ -69,6 +72,11 @@ class Run:
             "schema": self.names.schema,
         }
 
+    @property
+    def _told(self) -> Mapping[str, str]:
+        """What components are told, credentials included; nothing else is filled with these."""
+        return {**self.values, **self.deployment.backend.access.kafka.placeholders}
+
     def path(self, table: Table) -> str:
         """The folder of a table, as this run writes it."""
         return fill(table.path, self.values)
@@ -87,9 +95,7 @@ class Run:
     @cached_property
     def hive(self) -> Hive:
         """HiveQL through the real CLI."""
-        backend = self.deployment.backend
-        directory = backend.scratch(self.node("hive"))
-        return Hive(backend, self.deployment.tools, directory, self.deployment.replication)
+        return self.deployment.hive(self.node("hive"))
 
     def join(self, name: str) -> Any:
         """Wait for one of the run's nodes."""
@@ -103,8 +109,9 @@ class Run:
 
     @property
     def hdfs(self) -> Hdfs:
-        """The file system, ready."""
+        """The file system, ready; on one that others use the run's folder is noted as its own."""
         client: Hdfs = self.graph.join("hdfs")
+        self._stay.note_folder(client)
         return client
 
     @property
@@ -136,7 +143,7 @@ class Run:
         declared = self.pipeline.api
         if declared is None:
             raise BadDeclaration("the pipeline declares no API")
-        role = api_component.role(self.node("api"), declared, self.values)
+        role = api_component.role(self.node("api"), declared, self._told)
         self._start(role)
         endpoint = self.deployment.backend.endpoint(role.name, "http")
         self.deployment.await_role(role.name, lambda: api_component.probe_ready(declared, endpoint))
@@ -145,6 +152,7 @@ class Run:
     def start_stream(self) -> RunStream:
         """Start the job (again) and wait until every query has pinned its start offsets."""
         role = self._stream_role()
+        self._stay.note_folder(self.deployment.hdfs())
         self._start(role)
         checkpoints = {q: fill(q.checkpoint, self.values) for q in self.pipeline.queries}
         stream = RunStream(self.deployment.backend, role.name, self.hdfs, checkpoints)
@@ -153,10 +161,14 @@ class Run:
         return stream
 
     def close(self) -> None:
-        """Kill what processes the run has of its own; the services stay."""
-        with ExitStack() as kills:  # the last started first, and all of them whatever happens
+        """Kill what processes the run has of its own, and remove what it made as a guest.
+
+        The services stay. Raises SluiceError with what could not be removed.
+        """
+        with ExitStack() as acts:  # the last first, and all of them whatever happens
+            acts.callback(self._stay.end, self.deployment.hands())
             for process in self._processes:
-                kills.callback(process.kill)
+                acts.callback(process.kill)
 
     def _start(self, role: Role) -> None:
         self.deployment.backend.start(role)
@@ -168,7 +180,7 @@ class Run:
             raise BadDeclaration("the pipeline declares no job")
         rpc = self.deployment.backend.endpoint("namenode", "rpc", "inside")
         hdfs = client_settings(rpc, self.deployment.replication)
-        return job_component.role(self.node("stream"), job, self.values, hdfs)
+        return job_component.role(self.node("stream"), job, self._told, hdfs)
 
     def _await_pinned(self, stream: RunStream, query: Query) -> None:
         def probe() -> None:
@@ -179,6 +191,7 @@ class Run:
 
     def _topic(self) -> RunTopic:
         kafka, declared = self.deployment.kafka(), self.pipeline.topic
+        self._stay.note_topic()
         kafka.create_topic(self.names.topic, declared.partitions, declared.replication_factor)
         return RunTopic(kafka, self.names.topic)
 
@@ -186,6 +199,8 @@ class Run:
         ddl = self.pipeline.ddl
         if ddl is None:
             return
+        self._stay.note_folder(self.deployment.hdfs())
+        self._stay.note_schemas()
         try:
             self.hive.run_script(ddl.script, fill_all(ddl.variables, self.values))
         except HiveQLFailed as error:

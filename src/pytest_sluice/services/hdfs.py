@@ -1,6 +1,7 @@
 """HDFS: one NameNode, and one DataNode or several."""
 
 import json
+import socket
 from dataclasses import replace
 from pathlib import Path
 from urllib.request import urlopen
@@ -147,8 +148,17 @@ def probe_ready(http: Endpoint, datanodes: int = 1) -> None:
     try:
         with urlopen(url, timeout=5) as answer:
             beans = json.load(answer)["beans"]
-    except (OSError, ValueError) as error:
+            live = beans[0]["NumLiveDataNodes"] if beans else 0
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise NotYet(f"{type(error).__name__}: {error}") from error
-    live = beans[0]["NumLiveDataNodes"] if beans else 0
     if live < datanodes:
         raise NotYet(f"a NameNode with {live} live DataNodes of {datanodes}")
+
+
+def probe_rpc(rpc: Endpoint, seconds: float = 5) -> None:
+    """Ready is a Hadoop RPC port, which answers a request of HTTP with words of its own."""
+    with socket.create_connection((rpc.host, rpc.port), seconds) as connection:
+        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        answer = connection.makefile("rb").read(1000)
+    if b"Hadoop IPC port" not in answer:
+        raise NotYet(f"an answer that is not Hadoop's: {answer[:60]!r}")

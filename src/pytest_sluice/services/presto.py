@@ -1,9 +1,11 @@
 """PrestoDB: coordinator and worker in one process, two catalogs over one metastore."""
 
 import json
+import ssl
 from collections.abc import Mapping
 from urllib.request import urlopen
 
+from pytest_sluice.access import PrestoAccess
 from pytest_sluice.contracts import Endpoint, Launch, Role, Site
 from pytest_sluice.services.hdfs import client_settings, site_xml
 from pytest_sluice.services.jvm import java, opens
@@ -99,12 +101,14 @@ ROLE = Role(
 )
 
 
-def probe_started(endpoint: Endpoint) -> None:
+def probe_started(endpoint: Endpoint, access: PrestoAccess | None = None) -> None:
     """Started is a server that says so; it listens seconds before that, and must not be queried."""
+    access = access or PrestoAccess()
+    trust = ssl.create_default_context(cafile=access.cafile or None) if access.https else None
     try:
-        with urlopen(f"http://{endpoint}/v1/info", timeout=5) as answer:
+        with urlopen(f"{access.scheme}://{endpoint}/v1/info", timeout=5, context=trust) as answer:
             starting = json.load(answer)["starting"]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise NotYet(f"{type(error).__name__}: {error}") from error
     if starting:
         raise NotYet("a server that is starting")
