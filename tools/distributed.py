@@ -11,6 +11,7 @@ of `--sluice-claims` and pytest.
 
 import argparse
 import json
+import os
 import shlex
 import signal
 import subprocess
@@ -52,6 +53,9 @@ ROLES = [
     spark.MASTER_ROLE,
     *WORKERS,
 ]
+
+# In the environment of the command: for whoever wants to see what became of its jobs.
+MASTER_PAGE = "DISTRIBUTED_SPARK_MASTER"
 
 ADDRESSES = """\
 [kafka]
@@ -105,6 +109,11 @@ class Many:
         """The URL of Spark's master."""
         return f"spark://{self._at('spark-master', 'rpc')}"
 
+    @property
+    def master_page(self) -> str:
+        """Where the master tells of its workers and applications, over HTTP."""
+        return f"http://{self._at('spark-master', 'http')}"
+
     def _add(self, name: str, needs: Sequence[str], action: Any) -> None:
         self.deployment.graph.add(name, needs, action)
 
@@ -140,8 +149,9 @@ def names(roles: Sequence[Role]) -> list[str]:
 
 
 def tell(event: Event) -> None:
-    """A line for what a person wants to know."""
-    if line := sentence(event):
+    """A line for what a person wants to know; of a role alone nobody knows yet whether it works."""
+    started = event.get("state") == "ready" and event.get("name") in names(ROLES)
+    if not started and (line := sentence(event)):
         print(f"distributed: {line}", flush=True)
 
 
@@ -168,7 +178,8 @@ def run(command: Sequence[str], folder: Path) -> dict[str, Any]:
         places = {"{addresses}": str(addresses), "{master}": cluster.master}
         words = [filled(word, places) for word in command]
         print(f"distributed: ready in {ready - began:.1f} s: {shlex.join(words)}", flush=True)
-        code = subprocess.run(words, check=False).returncode
+        environment = {**os.environ, MASTER_PAGE: cluster.master_page}
+        code = subprocess.run(words, env=environment, check=False).returncode
     return {"exit_code": code, "began": began, "ready": ready, "peak_mib": peak.stop() / 2**20}
 
 

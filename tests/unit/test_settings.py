@@ -44,6 +44,15 @@ def test_the_header_says_where_each_value_came_from() -> None:
         ("backend", "kubernetes"),
         ("kafka", "raft"),
         ("trigger", "soon"),
+        ("spark_master", "mesos://there:5050"),
+        ("spark_master", "local-cluster[2,1,512]"),
+        ("spark_master", "spark://there"),
+        ("spark_master", "k8s://"),
+        ("spark_master", ""),
+        ("partitions", "0"),
+        ("partitions", "many"),
+        ("replication", "-1"),
+        ("hdfs_replication", "1.5"),
         ("timeout_factor", "0"),
         ("timeout_factor", "fast"),
     ],
@@ -61,6 +70,24 @@ def test_the_modes_of_kafka_are_those_that_there_is_a_broker_for() -> None:
     assert resolved()["kafka"] == "kraft"
     with pytest.raises(BadDeclaration, match="kraft or zookeeper"):
         resolved(environment={"SLUICE_KAFKA": "both"})
+
+
+@pytest.mark.parametrize(
+    "master",
+    [
+        "local",
+        "local[4]",
+        "local[*]",
+        "local[2,3]",
+        "spark://10.0.0.1:7077",
+        "spark://one:7077,two:7077",
+        "yarn",
+        "k8s://https://10.0.0.1:6443",
+        "k8s://there:6443",
+    ],
+)
+def test_every_master_of_spark_can_be_set(master: str) -> None:
+    assert resolved({"sluice_spark_master": master})["spark_master"] == master
 
 
 def test_an_empty_value_is_a_value_and_not_the_default() -> None:

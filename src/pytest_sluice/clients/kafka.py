@@ -148,7 +148,22 @@ class Kafka:
             for future in [producer.send(topic, value, key) for value, key in keyed]:
                 future.get(timeout=30)
 
+    def in_sync(self, topic: str) -> dict[int, tuple[int, ...]]:
+        """The brokers, by number, that have all of each partition; its leader is the first."""
+        with self._admin() as admin:
+            found = self._described(admin, topic)
+        return {
+            part["partition_index"]: (
+                part["leader_id"],
+                *sorted(set(part["isr_nodes"]) - {part["leader_id"]}),
+            )
+            for part in found
+        }
+
     def _partitions(self, admin: Any, topic: str) -> list[int]:
+        return sorted(part["partition_index"] for part in self._described(admin, topic))
+
+    def _described(self, admin: Any, topic: str) -> list[dict[str, Any]]:
         described = admin.describe_topics([topic])[0]
         if described["error_code"]:
             raise SluiceError(
@@ -156,7 +171,8 @@ class Kafka:
                 checked=[f"topics: {', '.join(self.topics()) or 'none'}"],
                 remedy="create it before it is read: the fixture sluice_topic does",
             )
-        return sorted(part["partition_index"] for part in described["partitions"])
+        found: list[dict[str, Any]] = described["partitions"]
+        return found
 
     @contextmanager
     def _admin(self) -> Iterator[Any]:
