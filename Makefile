@@ -3,7 +3,7 @@ PYTHON ?= python3
 TOX := .venv/bin/python -m tox run
 SETUP_JSON := build/setup.json
 
-.PHONY: help setup report test lock clean
+.PHONY: help setup report test walk lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
@@ -16,6 +16,9 @@ report: setup  ## run the pipeline on the real services and print the claims wit
 
 test: setup  ## lint, types, unit, integration and end-to-end tests; with Docker, those on it
 	$(TOX) -e lint,typing,unit,integration,e2e,compose,containers
+
+walk: setup  ## (needs Docker) the document's commands in docker compose, each with a check
+	$(TOX) -e walk -- $(ARGS)
 
 lock:  ## (maintainers) pin requirements.txt anew, and of it what the image needs
 	.tox/shared/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
