@@ -178,10 +178,10 @@ class Session:
         """
         if not (nodes or (more and self.settings["external"])):
             return
-        deployment = self.deployment
-        if deployment.backend.attached:
-            needed = [*nodes, *(Lander.NODES if "landing" in nodes else ())]
-            preflight(deployment, map(self.run.node, needed), more)
+        needed = [*nodes, *(Lander.NODES if "landing" in nodes else ())]
+        names = [self.run.node(node) for node in needed]  # first: a declaration may be missing
+        if self.deployment.backend.attached:
+            preflight(self.deployment, names, more)
 
     @contextmanager
     def own_run(self) -> Iterator[Run]:
