@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pytest_sluice import Api, Burst, Ddl, Env, Fixed, Job, Pipeline, Query, Table, Topic
+from pytest_sluice.access import KafkaAccess, Secret
 from pytest_sluice.declaration import fill, trigger_interval
 from pytest_sluice.errors import BadDeclaration
 
@@ -77,3 +78,20 @@ def test_literal_braces_are_written_twice() -> None:
 def test_the_host_of_a_burst() -> None:
     assert Burst(1, "/", (("Accept", "*"), ("host", "a.example"))).host == "a.example"
     assert Burst(1, "/").host == ""
+
+
+@pytest.mark.parametrize("name", KafkaAccess().placeholders)
+def test_credentials_are_told_to_environments_only(name: str) -> None:
+    text, script = f"{{{name}}}", Path("x")
+    Pipeline(Topic("clicks"), Api(("x",), script, {"X": text}), Job(script, (), {"X": text}))
+    with pytest.raises(BadDeclaration, match=f"'{name}'"):
+        Pipeline(Topic("clicks"), Api((text,), script))
+    with pytest.raises(BadDeclaration, match=f"'{name}'"):
+        Pipeline(Topic("clicks"), ddl=Ddl(script, {"x": text}))
+
+
+def test_a_text_with_a_password_is_not_shown() -> None:
+    access = KafkaAccess("SASL_SSL", "PLAIN", "me", Secret("hush"))
+    filled = fill("user={kafka_username} word={kafka_password}", access.placeholders)
+    assert filled == "user=me word=hush"
+    assert "hush" not in repr({"X": filled})

@@ -73,3 +73,11 @@ def test_a_need_must_be_declared_first(graph: Graph) -> None:
     with pytest.raises(SluiceError, match="needs \\['b'\\]"):
         graph.add("a", ["b"], lambda: None)
     assert "a" not in graph
+
+
+def test_the_closure_of_nodes_is_all_that_they_need(graph: Graph) -> None:
+    for name, needs in {"a": (), "b": ["a"], "c": ["b"], "d": ["a"]}.items():
+        graph.add(name, needs, lambda: None)
+    assert graph.closure(["c"]) == {"a", "b", "c"}
+    assert graph.closure(["b", "d"]) == {"a", "b", "d"}
+    assert not graph.closure([])

@@ -1,6 +1,7 @@
 """data/presto.json is what PrestoDB 0.287 answered, request by request; its statistics are cut."""
 
 import json
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_sluice.access import PrestoAccess, Secret
 from pytest_sluice.sql import Presto, QueryFailed, Result, aligned, multiset
 
 RECORDED = json.loads((Path(__file__).parent / "data" / "presto.json").read_text())
@@ -72,6 +74,17 @@ def test_no_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -
     network = replay(monkeypatch, RECORDED["answered"])
     PRESTO.query("select 1")
     assert not any(network.proxies)
+
+
+def test_a_password_goes_over_https_by_the_clients_own_means(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = replay(monkeypatch, RECORDED["answered"])
+    access = PrestoAccess("gate", Secret("hush"), https=True)
+    Presto("presto", 8443, "games", PRESTO.catalogs, access).query("select 1")
+    assert network.sent[0].url == "https://presto:8443/v1/statement"
+    assert network.sent[0].headers["Authorization"] == f"Basic {b64encode(b'gate:hush').decode()}"
+    assert network.sent[0].headers["X-Presto-User"] == "gate"
 
 
 def test_a_refused_query_has_prestos_name_and_message_and_the_sql(

@@ -70,6 +70,17 @@ class Hdfs:
             if not self.filesystem.ls(path, False):
                 self.filesystem.rm(path, recursive=False)
 
+    def default_replication(self) -> int:
+        """On how many DataNodes a block is kept where its writer does not say; 3 as Hadoop has it.
+
+        Raises an OSError where the NameNode does not answer.
+        """
+        try:
+            answer = self.filesystem._call("GETSERVERDEFAULTS").json()
+        except (ValueError, RuntimeError):  # a NameNode older than this question
+            return 3
+        return int(answer["FsServerDefaults"]["replication"])
+
     def data_files(self, path: str) -> list[str]:
         """Files that a reader of the directory sees: ``_x`` and ``.x`` are hidden from it."""
         files = []

@@ -112,7 +112,14 @@ def _attempt(belongings: Belongings, batch: Sequence[Thing], hands: Hands) -> li
     except Exception as error:  # whatever it is, it is told, and keeps nothing else back
         if len(batch) > 1:
             return [told for each in batch for told in _attempt(belongings, [each], hands)]
-        return [f"{batch[0]}: {error.cause if isinstance(error, SluiceError) else error}"]
+        return [f"{batch[0]}: {_reason(error)}"]
     for thing in batch:
         belongings.gone(thing)
     return []
+
+
+def _reason(error: Exception) -> str:
+    """One line; of our own errors the last fact too, which is the last line of a command's log."""
+    first = (str(error) or repr(error)).splitlines()[0]
+    facts = error.checked if isinstance(error, SluiceError) else ()
+    return f"{first} ({facts[-1].strip()})" if facts else first

@@ -1,6 +1,7 @@
 """The services of a backend as nodes of the graph: started, and ready by a real request."""
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 from pytest_sluice.clients.hdfs import Hdfs
 from pytest_sluice.clients.hive import Hive
@@ -37,16 +38,15 @@ class Deployment:
         tools: Tools,
         journal: Journal,
         timeout_factor: float = 1,
+        replication: int = 0,
         *,
         guest: Guest | None = None,
-        replication: int = 1,
     ) -> None:
         self.backend = backend
         self.tools = tools
         self.journal = journal
         self.timeout_factor = timeout_factor
-        # Of the blocks that clients write.
-        self.replication = replication
+        self._replication = replication
         # Of a cluster that is not the session's own; there it keeps to what it made itself.
         self.guest = guest
         self.graph = Graph(journal)
@@ -56,6 +56,11 @@ class Deployment:
         self.graph.add("hdfs", ("namenode", "datanode"), self._hdfs)
         self.graph.add("metastore", (), self._metastore)
         self.graph.add("presto-server", (), self._presto)
+
+    @cached_property
+    def replication(self) -> int:
+        """Of the blocks that clients write: as told, else what the cluster itself does."""
+        return self._replication or self.hdfs().default_replication()
 
     def deadline(self, seconds: float) -> Deadline:
         """A deadline of so many seconds on a machine of ordinary speed."""

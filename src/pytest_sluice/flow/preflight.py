@@ -53,7 +53,7 @@ class Question:
         try:
             socket.create_connection((self.endpoint.host, self.endpoint.port), seconds).close()
         except OSError as error:
-            return _unreachable(self.endpoint, error, seconds)
+            return unreachable(self.endpoint, error, seconds)
         try:
             self.probe()
         except MISFITS as error:
@@ -127,7 +127,8 @@ def _in_background(call: Callable[[], str]) -> "Future[str]":
     return future
 
 
-def _unreachable(endpoint: Endpoint, error: OSError, seconds: float) -> str:
+def unreachable(endpoint: Endpoint, error: OSError, seconds: float) -> str:
+    """Why nobody could be connected to, in words."""
     match error:
         case socket.gaierror():
             return f"the name {endpoint.host} does not resolve"
@@ -147,7 +148,7 @@ def _kafka(deployment: Deployment, endpoint: Endpoint, seconds: float) -> None:
         try:
             socket.create_connection((host, port), seconds).close()
         except OSError as error:
-            reason = _unreachable(there, error, seconds)
+            reason = unreachable(there, error, seconds)
             raise BrokerFailed(f"it sends its clients on to {there}: {reason}") from error
 
 
