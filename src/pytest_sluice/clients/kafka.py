@@ -102,11 +102,18 @@ class Kafka:
     def create_topic(self, name: str, partitions: int = 1, replication_factor: int = 1) -> None:
         """Create a topic, or do nothing where it exists."""
         from kafka.admin import NewTopic
-        from kafka.errors import TopicAlreadyExistsError
+        from kafka.errors import InvalidReplicationFactorError, TopicAlreadyExistsError
 
         topic = NewTopic(name, num_partitions=partitions, replication_factor=replication_factor)
         with self._admin() as admin, suppress(TopicAlreadyExistsError):
-            admin.create_topics([topic], wait_for_metadata=True)
+            try:
+                admin.create_topics([topic], wait_for_metadata=True)
+            except InvalidReplicationFactorError as error:
+                raise BrokerFailed(
+                    f"there are too few brokers to keep topic {name!r} on {replication_factor}",
+                    checked=[str(error)],
+                    remedy="--sluice-replication=N: at most the number of brokers",
+                ) from error
 
     def delete_topic(self, name: str) -> None:
         """Delete a topic, or do nothing where there is none; it is not listed when this returns."""
