@@ -15,7 +15,7 @@ report: setup  ## run the pipeline on the real services and print the claims wit
 	$(TOX) -e report -- $(ARGS)
 
 test: setup  ## lint, types, unit, integration and end-to-end tests; with Docker, those on it
-	$(TOX) -e lint,typing,unit,integration,e2e,compose,containers
+	$(TOX) -e lint,typing,unit,integration,e2e,zookeeper,compose,containers
 
 walk: setup  ## (needs Docker) the document's commands in docker compose, each with a check
 	$(TOX) -e walk -- $(ARGS)

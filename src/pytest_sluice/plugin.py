@@ -11,7 +11,7 @@ from pytest_sluice import compose_fixtures, fixtures, hooks, terminal
 from pytest_sluice.backends.engine import EngineMissing, engine
 from pytest_sluice.backing import ON_DOCKER
 from pytest_sluice.declaration import STAGES
-from pytest_sluice.errors import SluiceError
+from pytest_sluice.errors import SluiceError, Unsupported
 from pytest_sluice.fixtures import SESSION, STAGE_OF, Broken, may_need_anything, nodes_of
 from pytest_sluice.ledger import Landing
 from pytest_sluice.session import Session, Shared
@@ -136,6 +136,10 @@ def _needs_docker(item: pytest.Item) -> bool:
     return on_docker and "sluice_session" in asked
 
 
+def _is_left_out(item: pytest.Item) -> bool:
+    return LEFT_OUT in item.config.stash and _needs_docker(item)
+
+
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
@@ -156,7 +160,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     if not collected or options.collectonly or getattr(options, "setupplan", False):
         return None
     own = session.config.stash[SESSION]
-    asked = [getattr(item, "fixturenames", ()) for item in session.items]
+    asked = [getattr(i, "fixturenames", ()) for i in session.items if not _is_left_out(i)]
     nodes, more = nodes_of(chain(*asked)), any(map(may_need_anything, asked))
     if hasattr(session.config, "workerinput"):
         # It starts what it comes to, and the others find it there.
@@ -176,13 +180,19 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """Judge what the test was given: a pipeline that did not come through is its failure."""
+    """Judge what the test was given: a pipeline that did not come through is its failure.
+
+    A test that asks its backend for what that cannot do is skipped with the reason.
+    """
     for value in pyfuncitem.funcargs.values():
         if isinstance(value, Broken):
             _fail(pyfuncitem, value.stage, value.story())
         if isinstance(value, Landing) and value.stopped_at:
             _fail(pyfuncitem, value.stopped_at, value.story())
-    return (yield)
+    try:
+        return (yield)
+    except Unsupported as error:
+        pytest.skip(f"not on this backend: {error.cause}")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
