@@ -8,7 +8,8 @@ from typing import Literal, Protocol
 
 from pytest_sluice.access import Access
 
-View = Literal["host", "inside"]
+# Who looks: the tests, the other roles, or a command that runs beside the role itself.
+View = Literal["host", "inside", "beside"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Site:
 
     ``endpoints`` are by port name, ``peers`` by ``role.port``. ``published`` has, by port name, the
     address under which the host reaches a port of a container; it is empty for a process.
+    ``contained`` is a place whose every interface is its own, so that a role may listen on all.
     """
 
     directory: Path
@@ -56,6 +58,7 @@ class Site:
     peers: Mapping[str, Endpoint]
     tools: Tools
     published: Mapping[str, Endpoint] = field(default_factory=dict)
+    contained: bool = False
 
     @property
     def state(self) -> Path:
@@ -136,7 +139,7 @@ class Backend(Protocol):
         """Start the role, or do nothing where it already runs."""
 
     def endpoint(self, role: str, port: str, view: View = "host") -> Endpoint:
-        """The address of a role's port, as seen from the host or from inside the cluster."""
+        """The address of a role's port, as whoever looks (see :data:`View`) reaches it."""
 
     def endpoints(self, role: str, port: str, view: View = "host") -> tuple[Endpoint, ...]:
         """Every address of a role's port: more than one where many machines serve it.

@@ -83,8 +83,9 @@ class DockerRoles(ABC):
     def endpoint(self, role: str, port: str, view: View = "host") -> Endpoint:
         """A published port as the host sees it; from inside the one that the role listens on."""
         known = self._known(role)
-        if view == "inside":
-            return Endpoint(self.inside_host(role), inner_port(known, port))
+        if view != "host":
+            host = "127.0.0.1" if view == "beside" else self.inside_host(role)
+            return Endpoint(host, inner_port(known, port))
         return self.published(role, known.outside.get(port, inner_port(known, port)))
 
     def endpoints(self, role: str, port: str, view: View = "host") -> tuple[Endpoint, ...]:
@@ -177,6 +178,7 @@ class DockerRoles(ABC):
             peers={peer: self._inside(peer) for peer in role.peers},
             tools=self.tools,
             published={port: self.endpoint(role.name, port) for port in role.outside},
+            contained=True,
         )
 
     def start_command(self, role: Role) -> list[str]:
