@@ -39,8 +39,8 @@ def scaled(pipeline: Pipeline, settings: Settings, environment: Mapping[str, str
 
 
 def block_replication(settings: Settings) -> int:
-    """On how many DataNodes clients ask for each block that they write."""
-    return int(settings["hdfs_replication"] or settings["replication"] or 1)
+    """On how many DataNodes clients ask for each block that they write; 0 where nobody said."""
+    return int(settings["hdfs_replication"] or settings["replication"] or 0)
 
 
 def _placed(job: Job, settings: Settings, environment: Mapping[str, str]) -> Job:

@@ -6,7 +6,7 @@ Knows nothing of pytest: the plugin makes one, fixtures ask it, the plugin close
 import os
 import shutil
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -162,19 +162,18 @@ class Session:
         found = self.cluster.made("landing")
         return Landing.from_json(found) if found else None
 
-    def start(self, nodes: Iterable[str], more: bool = False) -> None:
-        """Bring nodes of the shared run about in the background; with compose once it is told.
+    def start(self, nodes: Sequence[str], more: bool = False) -> None:
+        """Bring nodes of the shared run about in the background, once their addresses were asked.
 
-        On a cluster that is not the session's own, every address that they need is asked first;
-        with ``more``, where runs of their own may need anything, every address that was given.
+        With compose they start once its project is told.
+
+        ``more`` is as of :meth:`ask`.
         """
         self._wanted = list(nodes)
         self._wants_more = more
         if self.awaits_project:
             return
-        landing = Lander.NODES if "landing" in self._wanted else ()
-        if self._wanted or (more and self.settings["external"]):
-            self._preflight([*self._wanted, *landing], more)
+        self.ask(self._wanted, more)
         if self._wanted:
             self.run.graph.start(map(self.run.node, self._wanted))
 
@@ -195,6 +194,19 @@ class Session:
             return roles(self.settings["kafka"])
         landing = Lander.NODES if "landing" in self._wanted else ()
         return self.deployment.roles_for(map(self.run.node, (*self._wanted, *landing)))
+
+    def ask(self, nodes: Sequence[str], more: bool = False) -> None:
+        """On a cluster that is not the session's own, ask every address that nodes need.
+
+        With ``more``, where runs of their own may need anything, every address that was given.
+        Raises ServiceNotReady with all that cannot be used.
+        """
+        if not (nodes or (more and self.settings["external"])):
+            return
+        needed = [*nodes, *(Lander.NODES if "landing" in nodes else ())]
+        names = [self.run.node(node) for node in needed]  # first: a declaration may be missing
+        if self.deployment.backend.attached:
+            preflight(self.deployment, names, more)
 
     @contextmanager
     def own_run(self) -> Iterator[Run]:
@@ -264,11 +276,6 @@ class Session:
             replication=block_replication(self.settings),
             guest=self._guest() if backend.attached else None,
         )
-
-    def _preflight(self, nodes: Iterable[str], more: bool) -> None:
-        names = list(map(self.run.node, nodes))  # first: a pipeline has to be declared
-        if self.deployment.backend.attached:
-            preflight(self.deployment, names, more)
 
     @property
     def _used_as_guest(self) -> bool:

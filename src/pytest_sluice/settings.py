@@ -175,7 +175,7 @@ SETTINGS = (
         None,
         "N",
         "on how many brokers each message is kept, and on how many DataNodes each block "
-        "(default: as declared, else 1)",
+        "(default: as declared, else 1, and of blocks as the file system has it)",
         _number,
     ),
     Setting(

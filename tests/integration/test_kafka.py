@@ -71,3 +71,10 @@ def test_a_topic_that_nobody_made_is_named(sluice_own_run: Run) -> None:
     with pytest.raises(SluiceError, match="no topic 'nowhere'"):
         sluice_own_run.kafka.end_offsets("nowhere")
     assert "nowhere" not in sluice_own_run.kafka.topics()
+
+
+def test_more_copies_than_brokers_are_refused_by_name(sluice_own_run: Run) -> None:
+    with pytest.raises(SluiceError, match="too few brokers") as caught:
+        sluice_own_run.kafka.create_topic("many", replication_factor=2)
+    assert "--sluice-replication" in caught.value.remedy
+    assert "many" not in sluice_own_run.kafka.topics()

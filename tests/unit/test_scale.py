@@ -48,7 +48,7 @@ def test_partitions_and_copies_of_the_topic() -> None:
 @pytest.mark.parametrize(
     ("options", "copies"),
     [
-        ({}, 1),
+        ({}, 0),
         ({"replication": "3"}, 3),
         ({"replication": "3", "hdfs_replication": "2"}, 2),
         ({"hdfs_replication": "2"}, 2),

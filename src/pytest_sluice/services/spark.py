@@ -43,7 +43,7 @@ def java_wrapper(java: Path, options: tuple[str, ...]) -> str:
 
 def _environment(site: Site) -> dict[str, str]:
     # It binds the web pages, which listen on every interface otherwise.
-    return {"SPARK_LOCAL_IP": site.endpoints["rpc"].host, "SPARK_NO_DAEMONIZE": "1"}
+    return {"SPARK_LOCAL_IP": site.endpoints["rpc"].host}
 
 
 def _launch(site: Site, main: str, heap: str, *more: str) -> Launch:
