@@ -169,6 +169,17 @@ def test_presto_has_a_catalog_for_each_mapping_over_one_metastore() -> None:
         assert "hive.recursive-directories=true" in catalog
 
 
+def test_presto_listens_on_an_address_where_its_host_is_a_name() -> None:
+    endpoints = {"http": Endpoint("presto", 8080)}
+    text = presto.ROLE.render(Site(Path("/run/x"), endpoints, PEERS, TOOLS)).files[
+        "config.properties"
+    ]
+    assert "node.bind-ip=0.0.0.0" in text.splitlines()
+    assert "discovery.uri=http://presto:8080" in text.splitlines()
+    alone = rendered(presto.ROLE).files["config.properties"]
+    assert f"node.bind-ip={HOST}" in alone.splitlines()
+
+
 def test_hive_keeps_its_own_jars_behind_those_of_spark() -> None:
     settings = hdfs.client_settings(PEERS["namenode.rpc"])
     launch = hive.cli(TOOLS, Path("/x"), PEERS["metastore.thrift"], settings, ("-e",))
