@@ -1,7 +1,8 @@
 """The pytest plugin: hooks only. What they do is in rooms below, most of which know no pytest."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -96,17 +97,20 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtestloop(session: pytest.Session) -> None:
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
     """Start the union of what the selected tests need, while the first of them is set up."""
     options = session.config.option
     collected = not session.testsfailed or options.continue_on_collection_errors
     if not collected or options.collectonly or getattr(options, "setupplan", False):
-        return
-    if hasattr(session.config, "workerinput"):
-        return  # a worker starts what it comes to, and the others find it there
+        return None
+    own = session.config.stash[SESSION]
     asked = [getattr(item, "fixturenames", ()) for item in session.items]
-    nodes = nodes_of(name for names in asked for name in names)
-    _guard(session.config.stash[SESSION].start, nodes, any(map(may_need_anything, asked)))
+    nodes, more = nodes_of(chain(*asked)), any(map(may_need_anything, asked))
+    if hasattr(session.config, "workerinput"):
+        # It starts what it comes to, and the others find it there.
+        return _stop_worker(session, lambda: own.ask(nodes, more))
+    _guard(lambda: own.start(nodes, more))
+    return None
 
 
 @pytest.hookimpl(trylast=True)
@@ -150,9 +154,18 @@ def _fail(item: pytest.Function, stage: str, story: str) -> None:
     pytest.fail(f"stage {stage}: {story}", pytrace=False)
 
 
-def _guard(start: Any, nodes: list[str], more: bool) -> None:
+def _guard(start: Callable[[], None]) -> None:
     """A declaration that cannot be used, or a missing distribution, ends the session at once."""
     try:
-        start(nodes, more)
+        start()
     except SluiceError as error:
         raise pytest.UsageError(str(error)) from error
+
+
+def _stop_worker(session: pytest.Session, ask: Callable[[], None]) -> bool | None:
+    """True where a worker runs no test: its controller then tells why, and stops all of them."""
+    try:
+        ask()
+    except SluiceError as error:
+        session.shouldstop = str(error)
+    return bool(session.shouldstop) or None

@@ -6,7 +6,7 @@ Knows nothing of pytest: the plugin makes one, fixtures ask it, the plugin close
 import os
 import shutil
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -161,17 +161,27 @@ class Session:
         found = self.cluster.made("landing")
         return Landing.from_json(found) if found else None
 
-    def start(self, nodes: Iterable[str], more: bool = False) -> None:
-        """Bring nodes of the shared run about in the background.
+    def start(self, nodes: Sequence[str], more: bool = False) -> None:
+        """Bring nodes of the shared run about in the background, once their addresses were asked.
 
-        On a cluster that is not the session's own, every address that they need is asked first;
-        with ``more``, where runs of their own may need anything, every address that was given.
+        ``more`` is as of :meth:`ask`.
         """
-        nodes = list(nodes)
-        if nodes or (more and self.settings["external"]):
-            self._preflight([*nodes, *(Lander.NODES if "landing" in nodes else ())], more)
+        self.ask(nodes, more)
         if nodes:
             self.run.graph.start(map(self.run.node, nodes))
+
+    def ask(self, nodes: Sequence[str], more: bool = False) -> None:
+        """On a cluster that is not the session's own, ask every address that nodes need.
+
+        With ``more``, where runs of their own may need anything, every address that was given.
+        Raises ServiceNotReady with all that cannot be used.
+        """
+        if not (nodes or (more and self.settings["external"])):
+            return
+        needed = [*nodes, *(Lander.NODES if "landing" in nodes else ())]
+        names = [self.run.node(node) for node in needed]  # first: a declaration may be missing
+        if self.deployment.backend.attached:
+            preflight(self.deployment, names, more)
 
     @contextmanager
     def own_run(self) -> Iterator[Run]:
@@ -221,11 +231,6 @@ class Session:
         return Deployment(
             backend, tools, self.journal, factor, guest=guest, replication=replication
         )
-
-    def _preflight(self, nodes: Iterable[str], more: bool) -> None:
-        backend = self.deployment.backend
-        if backend.attached:
-            preflight(self.deployment, map(self.run.node, nodes), more)
 
     @property
     def _used_as_guest(self) -> bool:

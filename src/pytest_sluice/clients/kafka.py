@@ -1,5 +1,8 @@
 """A client of the broker."""
 
+import itertools
+import logging
+import os
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -7,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_sluice.access import KafkaAccess
+from pytest_sluice.clients.heard import Heard
 from pytest_sluice.errors import SluiceError
 from pytest_sluice.waiting import Deadline, NotYet, WaitTimeout, wait_for
 
@@ -19,8 +23,12 @@ QUICK = {
 # A broker that is well hands out the next records within milliseconds.
 SILENCE_SECONDS = 30.0
 BOOTSTRAP_SECONDS = 30.0
+# At level DEBUG these two log every byte that is sent, a password among them.
+TALKATIVE = ("kafka.protocol.parser", "kafka.net.connection")
 # A topic that was deleted is still listed by brokers which have not heard of it.
 DELETED_SECONDS = 30.0
+
+CLIENTS = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,9 @@ class Kafka:
         self.bootstrap_servers = bootstrap_servers
         self._patience = patience
         self._access = access or KafkaAccess()
+        if self._access.password.reveal():
+            for name in TALKATIVE:
+                logging.getLogger(name).setLevel(logging.INFO)
 
     def probe_ready(self, brokers: int = 1) -> None:
         """Ready is a metadata reply that names so many brokers; an open port is not."""
@@ -192,8 +203,11 @@ class Kafka:
         """A client of kafka-python, closed at the end; its errors become BrokerFailed."""
         from kafka.errors import KafkaError
 
+        name = f"sluice-{os.getpid()}-{next(CLIENTS)}"
+        heard = Heard(name)
         try:
-            client = client_class(**self._options(), **QUICK, **own)
+            with heard:
+                client = client_class(client_id=name, **self._options(), **QUICK, **own)
             try:
                 yield client
             finally:
@@ -201,7 +215,7 @@ class Kafka:
         except KafkaError as error:
             raise BrokerFailed(
                 f"the broker failed: {type(error).__name__}: {error}",
-                checked=[f"asked {self.bootstrap_servers}"],
+                checked=[f"asked {self.bootstrap_servers}", *filter(None, [heard.reason()])],
             ) from error
 
     def _options(self) -> dict[str, Any]:

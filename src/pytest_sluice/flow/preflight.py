@@ -57,7 +57,7 @@ class Question:
         try:
             self.probe()
         except MISFITS as error:
-            told = error.cause if isinstance(error, SluiceError) else str(error) or repr(error)
+            told = (str(error) or repr(error)).replace("\n  checked: ", "; ")
             return f"it answers, but not as {self.kind} that is well: {told.splitlines()[0]}"
         return ""
 
