@@ -141,8 +141,17 @@ def unreachable(endpoint: Endpoint, error: OSError, seconds: float) -> str:
 
 
 def _kafka(deployment: Deployment, endpoint: Endpoint, seconds: float) -> None:
-    client = Kafka(str(endpoint), deployment.backend.access.kafka, seconds)
-    client.probe_ready()
+    access = deployment.backend.access.kafka
+    client = Kafka(str(endpoint), access, seconds)
+    try:
+        client.probe_ready()
+    except NotYet as error:
+        if not access.sasl_mechanism or "Authentication" in str(error):
+            raise
+        # A broker answers why, and closes; when both come at once the client sees the latter alone.
+        raise NotYet(
+            f"{error}; Authentication by {access.sasl_mechanism} may have failed"
+        ) from error
     for host, port in client.brokers():
         there = Endpoint(host, port)
         try:
