@@ -3,7 +3,7 @@ PYTHON ?= python3
 TOX := .venv/bin/python -m tox run
 SETUP_JSON := build/setup.json
 
-.PHONY: help setup report test lock clean
+.PHONY: help setup report test walk lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
@@ -14,13 +14,19 @@ setup: .venv/ready  ## fetch and verify everything that is needed; offline the s
 report: setup  ## run the pipeline on the real services and print the claims with their verdicts
 	$(TOX) -e report -- $(ARGS)
 
-test: setup  ## lint, types, unit, integration and end-to-end tests
-	$(TOX) -e lint,typing,unit,integration,e2e
+test: setup  ## lint, types, unit, integration and end-to-end tests; with Docker, those on it
+	$(TOX) -e lint,typing,unit,integration,e2e,zookeeper,compose,containers
 
-lock:  ## (maintainers) pin requirements.txt anew
+walk: setup  ## (needs Docker) the document's commands in docker compose, each with a check
+	$(TOX) -e walk -- $(ARGS)
+
+lock:  ## (maintainers) pin requirements.txt anew, and of it what the image needs
 	.tox/shared/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
 	  --all-extras --no-emit-find-links --no-emit-index-url --output-file requirements.txt \
 	  pyproject.toml
+	.tox/shared/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+	  --extra pipeline --constraint requirements.txt --no-emit-find-links --no-emit-index-url \
+	  --output-file requirements-image.txt pyproject.toml
 
 clean:  ## remove what was built in this clone; the cache stays
 	rm -rf .venv .tox build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

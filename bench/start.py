@@ -28,7 +28,7 @@ from pytest_sluice.backends.process import ProcessBackend  # noqa: E402
 from pytest_sluice.class_data import prepared_root, templates, tools  # noqa: E402
 from pytest_sluice.cluster import Cluster  # noqa: E402
 from pytest_sluice.events import Journal  # noqa: E402
-from pytest_sluice.flow.deployment import ROLES, Deployment  # noqa: E402
+from pytest_sluice.flow.deployment import Deployment, roles  # noqa: E402
 from pytest_sluice.flow.run import Run  # noqa: E402
 
 CHAINS = {
@@ -52,8 +52,8 @@ def measure(nodes: Sequence[str]) -> dict[str, float]:
     """Start nodes in a cluster of their own: wall and CPU seconds until ready, peak MiB."""
     root = prepared_root()
     with tempfile.TemporaryDirectory() as logs, Cluster.create() as cluster:
-        backend = ProcessBackend(cluster, tools(root), ROLES, Path(logs), templates(root))
-        deployment = Deployment(backend, backend.tools, Journal(Path(logs) / "events.jsonl"))
+        backend = ProcessBackend(cluster, tools(root), roles(), Path(logs), templates(root))
+        deployment = Deployment(backend, Journal(Path(logs) / "events.jsonl"))
         run = Run(1, pytest_sluice_pipeline(None), deployment)  # type: ignore[arg-type]
         return _measured(run, nodes, psutil.Process(cluster.ask("status")["pid"]))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_sluice.access import Access
-from pytest_sluice.contracts import Completed, Endpoint, Launch, Role, View
+from pytest_sluice.contracts import Completed, Endpoint, Launch, Role, Tools, View
 from pytest_sluice.errors import ServiceNotReady, SluiceError
 from pytest_sluice.waiting import NotYet
 
@@ -38,6 +38,8 @@ class FakeBackend:
     name = "fake"
     attached = False
     access = Access()
+
+    tools = Tools(Path("java"), {})
 
     def __init__(
         self,
@@ -86,6 +88,9 @@ class FakeBackend:
     def logs(self, role: str, lines: int = 20) -> list[str]:
         """The last lines; none of a role that was never started."""
         return self.processes[role].lines[-lines:] if role in self.processes else []
+
+    def save_logs(self) -> None:
+        """Nothing: there are no files."""
 
     def kill(self, role: str) -> None:
         """End it as SIGKILL does."""

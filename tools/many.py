@@ -45,7 +45,7 @@ class Many:
 
     def __init__(self, backend: ProcessBackend, journal: Journal) -> None:
         self.backend = backend
-        self.deployment = Deployment(backend, backend.tools, journal)
+        self.deployment = Deployment(backend, journal)
         for role in ROLES:
             # Those of the deployment itself, where it has one of this name.
             if role.name not in self.deployment.graph:

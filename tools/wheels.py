@@ -2,6 +2,7 @@
 
     python tools/wheels.py tools DIRECTORY    make a virtual environment that has tox in it
     python tools/wheels.py pip ARGUMENTS ...  pip, from the wheelhouse alone where there is one
+    python tools/wheels.py install [NAME ...] these packages alone, or those of an image
 
 Only the standard library: this runs before anything is installed.
 """
@@ -15,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +24,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / "requirements.txt"
+IMAGE = ROOT / "requirements-image.txt"  # those of the former that a container needs
 BUILDERS = ("setuptools", "wheel")  # what builds the packages that come as source
+CHECKED = (
+    *("install", "--quiet", "--no-cache-dir", "--no-deps", "--require-hashes"),
+    "--no-build-isolation",
+)
 FROM_SOURCE = ("pyspark",)
 
 
@@ -47,7 +54,12 @@ def wheelhouse() -> Path:
 def requirements(text: str) -> dict[str, str]:
     """Name -> its lines (pin and hashes) of a compiled requirements file."""
     blocks = re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE)[1:]
-    return {re.split(r"[=\[ ;@]", block, maxsplit=1)[0]: block for block in blocks}
+    return {_canonical(re.split(r"[=\[ ;@]", block, maxsplit=1)[0]): block for block in blocks}
+
+
+def _canonical(name: str) -> str:
+    """As requirements files write it; the file name of a wheel has underscores."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def offline(house: Path) -> dict[str, str]:
@@ -160,6 +172,23 @@ def pip(arguments: list[str]) -> None:
     os.execve(sys.executable, [sys.executable, "-I", "-m", "pip", *arguments], environment)
 
 
+def install(names: list[str]) -> None:
+    """Install these packages of requirements.txt, hash-checked, or those that the image needs.
+
+    What comes as source is built without isolation, so that nothing unchecked takes part in it.
+    """
+    house, environment = wheelhouse(), dict(os.environ)
+    known = requirements(REQUIREMENTS.read_text("utf-8"))
+    if (house / "wheels.json").exists():
+        environment = offline(house)
+        known = requirements((house / REQUIREMENTS.name).read_text("utf-8"))
+    for group in [names] if names else [BUILDERS, requirements(IMAGE.read_text("utf-8"))]:
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+            file.write("".join(known[name] for name in group))
+            file.flush()
+            _pip(Path(sys.executable), [*CHECKED, "-r", file.name], environment)
+
+
 def _is_ours(argument: str) -> bool:
     return Path(argument).name == REQUIREMENTS.name and Path(argument).resolve() == REQUIREMENTS
 
@@ -170,5 +199,7 @@ if __name__ == "__main__":
             tools(Path(directory))
         case ["pip", *arguments]:
             pip(arguments)
+        case ["install", *names]:
+            install(names)
         case _:
             raise SystemExit(__doc__)

@@ -4,7 +4,9 @@ import argparse
 import sys
 from contextlib import nullcontext
 from pathlib import Path
+from typing import NoReturn
 
+from pytest_sluice.contracts import Endpoint
 from pytest_sluice.errors import ClusterLost, SluiceError
 
 
@@ -57,13 +59,55 @@ def _supervise(args: argparse.Namespace) -> int:
     return supervise(args.directory, args.lease)
 
 
-def _parser() -> argparse.ArgumentParser:
-    from pytest_sluice.distributions.command import add_arguments
+def _discard(args: argparse.Namespace) -> int:
+    from pytest_sluice.backends.engine import discard
 
+    discard(args.label)
+    return 0
+
+
+def _serve(args: argparse.Namespace) -> NoReturn:
+    from pytest_sluice.inside.serve import serve
+
+    serve(args.role, args.directory, args.host, dict(args.published), dict(args.peer))
+
+
+def _launch(args: argparse.Namespace) -> NoReturn:
+    from pytest_sluice.inside.launch import launch
+
+    launch(args.json)
+
+
+def _probe(args: argparse.Namespace) -> int:
+    from pytest_sluice.inside.probe import probe
+
+    probe(args.roles, args.seconds, args.host)
+    return 0
+
+
+def _tool(args: argparse.Namespace) -> NoReturn:
+    from pytest_sluice.inside.commands import run
+
+    run(args.name, args.arguments)
+
+
+def _describe(_args: argparse.Namespace) -> int:
+    from pytest_sluice.inside.describe import described
+
+    print(described())
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    # Nothing heavy is imported for it: health checks come this way.
     parser = argparse.ArgumentParser(prog="python -m pytest_sluice", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
     setup = commands.add_parser("setup", help="fetch, verify, heal and prepare the real services")
-    add_arguments(setup)
+    setup.add_argument("names", nargs="*", metavar="name", help="distributions (default: all)")
+    setup.add_argument("--json", type=Path, metavar="PATH", help="write seconds and bytes by step")
+    setup.add_argument(
+        "--verify", action="store_true", help="read every file again, not just its size and time"
+    )
     setup.set_defaults(run=_setup)
     status = commands.add_parser("status", help="the clusters that run on this machine")
     status.set_defaults(run=_status)
@@ -77,7 +121,56 @@ def _parser() -> argparse.ArgumentParser:
     supervise.add_argument("directory", type=Path)
     supervise.add_argument("lease", type=int, help="file descriptor of the first lease")
     supervise.set_defaults(run=_supervise)
+    _add_inside(commands)
     return parser
+
+
+def _add_inside(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """What is run in containers."""
+    serve = commands.add_parser("serve", help="become a service's role, in a container")
+    serve.add_argument("role")
+    serve.add_argument("--host", default="", help="its address (default: its service's name)")
+    serve.add_argument("--directory", type=Path, help="its files (default: /var/lib/sluice/ROLE)")
+    serve.add_argument(
+        "--published",
+        metavar="PORT=HOST:NUMBER",
+        type=_address,
+        action="append",
+        default=[],
+        help="where the host reaches a port of the role",
+    )
+    serve.add_argument(
+        "--peer",
+        metavar="ROLE.PORT=HOST:NUMBER",
+        type=_address,
+        action="append",
+        default=[],
+        help="where another role listens (default: at its service's name)",
+    )
+    serve.set_defaults(run=_serve)
+    probe = commands.add_parser("probe", help="ask roles until they are well (health checks)")
+    probe.add_argument("roles", nargs="+", metavar="role")
+    probe.add_argument("--host", default="", help="their address (default: their services' names)")
+    probe.add_argument("--seconds", type=float, default=1.0, help="for how long (default: 1)")
+    probe.set_defaults(run=_probe)
+    tool = commands.add_parser("tool", help="hive, presto, spark-submit, kafka-topics, ...")
+    tool.add_argument("name")
+    tool.add_argument("arguments", nargs=argparse.REMAINDER)
+    tool.set_defaults(run=_tool)
+    launch = commands.add_parser("launch", help="become a rendered command (internal)")
+    launch.add_argument("json", help="as pytest_sluice.wire.launch_json writes it")
+    launch.set_defaults(run=_launch)
+    discard = commands.add_parser("discard", help="remove containers by their label (internal)")
+    discard.add_argument("label", metavar="KEY=VALUE")
+    discard.set_defaults(run=_discard)
+    describe = commands.add_parser("describe", help="the tools at hand, as JSON (internal)")
+    describe.set_defaults(run=_describe)
+
+
+def _address(text: str) -> tuple[str, Endpoint]:
+    from pytest_sluice.inside.place import parse_address
+
+    return parse_address(text)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,6 +1,6 @@
 """Access: as whom, and how, the clients of a cluster speak to it. What is secret is never shown."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 
@@ -92,9 +92,11 @@ class Access:
     """Of every service that asks who one is; the defaults are those of a cluster that does not.
 
     ``hdfs_user`` is the name by which Hadoop's simple authentication goes; empty is the client's
-    own choice.
+    own choice. ``data_nodes`` are the addresses to which the NameNode sends a client of WebHDFS on,
+    with those under which this client reaches them, where it does not under the former.
     """
 
     kafka: KafkaAccess = KafkaAccess()
     hdfs_user: str = ""
+    data_nodes: Callable[[], Mapping[str, str]] = dict
     presto: PrestoAccess = PrestoAccess()

@@ -12,6 +12,8 @@ from pytest_sluice.contracts import Tools
 from pytest_sluice.distributions import cache_root, jars, java, require
 
 DISTRIBUTIONS = ("jre", "kafka", "hdfs", "spark", "spark-kafka", "hive", "presto")
+# These run without archives and prepared states, so they do not name the folder.
+UNPREPARED = ("kafka-zookeeper",)
 # Another word makes every machine prepare anew: to be changed with what the preparation makes.
 RECIPE = "states, archives, web applications"
 ROLES = ("kafka", "namenode", "datanode", "metastore", "hive", "presto", "spark")
@@ -72,7 +74,7 @@ def web_applications(root: Path) -> Path:
 def tools(root: Path, *, record: bool = False) -> Tools:
     """The tools of the process backend, with archives to use, or to ``record``."""
     options = recording if record else reading
-    found = {name: jars(name) for name in DISTRIBUTIONS if name != "jre"}
+    found = {name: jars(name) for name in (*DISTRIBUTIONS, *UNPREPARED) if name != "jre"}
     found["hdfs"] = (web_applications(root), *found["hdfs"])
     return Tools(
         java=java(),

@@ -8,7 +8,8 @@ from typing import Literal, Protocol
 
 from pytest_sluice.access import Access
 
-View = Literal["host", "inside"]
+# Who looks: the tests, the other roles, or a command that runs beside the role itself.
+View = Literal["host", "inside", "beside"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Site:
 
     ``endpoints`` are by port name, ``peers`` by ``role.port``. ``published`` has, by port name, the
     address under which the host reaches a port of a container; it is empty for a process.
+    ``contained`` is a place whose every interface is its own, so that a role may listen on all.
     """
 
     directory: Path
@@ -56,6 +58,7 @@ class Site:
     peers: Mapping[str, Endpoint]
     tools: Tools
     published: Mapping[str, Endpoint] = field(default_factory=dict)
+    contained: bool = False
 
     @property
     def state(self) -> Path:
@@ -85,7 +88,10 @@ class Role:
     a container serves the host in the place of those of the same name, where a service has to tell
     its clients another address there. ``wildcard`` says that the process listens on every interface
     and cannot be told otherwise. ``prepare`` renders the command that makes the role's first
-    ``state`` (a format, say).
+    ``state`` (a format, say). ``template`` is the name under which a prepared first state is kept,
+    where it is not the role's own: variants of a role must not be given each other's. ``before`` is
+    called before each start, once the state is there; it waits until nothing of an earlier life of
+    the role is in the way, and raises a SluiceError where that does not end.
     """
 
     name: str
@@ -96,6 +102,8 @@ class Role:
     outside: Mapping[str, int] = field(default_factory=dict)
     wildcard: bool = False
     prepare: Render | None = None
+    template: str = ""
+    before: Callable[[Site], None] = lambda _site: None
 
 
 @dataclass(frozen=True)
@@ -123,11 +131,15 @@ class Backend(Protocol):
     attached: bool
     access: Access
 
+    @property
+    def tools(self) -> Tools:
+        """What roles and commands are run with, in the place where they run."""
+
     def start(self, role: Role) -> None:
         """Start the role, or do nothing where it already runs."""
 
     def endpoint(self, role: str, port: str, view: View = "host") -> Endpoint:
-        """The address of a role's port, as seen from the host or from inside the cluster."""
+        """The address of a role's port, as whoever looks (see :data:`View`) reaches it."""
 
     def endpoints(self, role: str, port: str, view: View = "host") -> tuple[Endpoint, ...]:
         """Every address of a role's port: more than one where many machines serve it.
@@ -159,8 +171,11 @@ class Backend(Protocol):
     def stop(self, role: str, *, grace: float = 10) -> int:
         """SIGTERM, after ``grace`` seconds SIGKILL; the exit code."""
 
+    def save_logs(self) -> None:
+        """Bring logs that would go with their roles into the folder of the session's logs."""
+
     def scratch(self, name: str) -> Path:
-        """A folder for the files of commands, removed with the cluster."""
+        """A folder for the files of commands, where they run; removed with the cluster."""
 
     def leftovers(self) -> Sequence[str]:
         """What still runs of what was started here, a description each; empty is clean."""

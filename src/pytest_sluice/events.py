@@ -8,6 +8,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,19 @@ class Journal:
                 file.write(json.dumps(event, default=str) + "\n")
             for follower in self._followers:
                 follower(event)
+
+    @contextmanager
+    def node(self, name: str) -> Iterator[None]:
+        """Tell that something is brought about: starting, then ready (in seconds) or failed."""
+        started = time.monotonic()
+        self.emit("node", name=name, state="starting")
+        try:
+            yield
+        except BaseException as error:
+            self.emit("node", name=name, state="failed", reason=str(error))
+            raise
+        seconds = round(time.monotonic() - started, 2)
+        self.emit("node", name=name, state="ready", seconds=seconds)
 
 
 def read_events(path: Path) -> Iterator[Event]:

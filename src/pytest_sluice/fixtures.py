@@ -15,6 +15,7 @@ from pytest_sluice.clients.hdfs import Hdfs
 from pytest_sluice.clients.hive import Hive
 from pytest_sluice.clients.kafka import Kafka
 from pytest_sluice.declaration import Stage
+from pytest_sluice.flow.deployment import Deployment
 from pytest_sluice.flow.handles import RunApi, RunStream, RunTopic
 from pytest_sluice.flow.run import ComponentFailed, Run
 from pytest_sluice.ledger import Landing
@@ -86,9 +87,19 @@ def _or_broken(join: Callable[[], Any]) -> Any:
 
 
 @pytest.fixture(scope="session")
-def sluice_session(pytestconfig: pytest.Config) -> Session:
-    """The session: settings, journal, cluster, runs."""
-    return pytestconfig.stash[SESSION]
+def sluice_session(pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> Session:
+    """The session: settings, journal, cluster, runs; with compose its project is up."""
+    session = pytestconfig.stash[SESSION]
+    if session.awaits_project:
+        request.getfixturevalue("sluice_compose")
+    return session
+
+
+@pytest.fixture(scope="module")
+def sluice_containers(sluice_session: Session) -> Iterator[Deployment]:
+    """Services of the module's own, a container each; ``join("kafka")`` starts what it needs."""
+    with sluice_session.containers() as deployment:
+        yield deployment
 
 
 @pytest.fixture(scope="session")

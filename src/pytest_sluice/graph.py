@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from time import monotonic
 from typing import Any
 
 from pytest_sluice.errors import SluiceError
@@ -98,13 +97,5 @@ class Graph:
             future.set_exception(error)
 
     def _bring_about(self, node: Node) -> Any:
-        started = monotonic()
-        self._journal.emit("node", name=node.name, state="starting")
-        try:
-            value = node.action()
-        except BaseException as error:
-            self._journal.emit("node", name=node.name, state="failed", reason=str(error))
-            raise
-        seconds = round(monotonic() - started, 2)
-        self._journal.emit("node", name=node.name, state="ready", seconds=seconds)
-        return value
+        with self._journal.node(node.name):
+            return node.action()

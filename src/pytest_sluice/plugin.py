@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from pytest_sluice import fixtures, hooks, terminal
+from pytest_sluice import compose_fixtures, fixtures, hooks, terminal
+from pytest_sluice.backends.engine import EngineMissing, engine
+from pytest_sluice.backing import ON_DOCKER
 from pytest_sluice.declaration import STAGES
-from pytest_sluice.errors import SluiceError
+from pytest_sluice.errors import SluiceError, Unsupported
 from pytest_sluice.fixtures import SESSION, STAGE_OF, Broken, may_need_anything, nodes_of
 from pytest_sluice.ledger import Landing
 from pytest_sluice.session import Session, Shared
@@ -17,6 +19,8 @@ from pytest_sluice.settings import SETTINGS, resolve
 
 # What a worker is told by its controller.
 SHARED = "sluice_shared"
+# How many tests were left out for want of an engine, and what was tried.
+LEFT_OUT = pytest.StashKey[tuple[int, EngineMissing]]()
 # What could not be removed from a cluster that is not the session's own.
 LEFT = pytest.StashKey[list[str]]()
 # The stories that were told in full.
@@ -43,10 +47,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("sluice", "whole data pipelines on real services (pytest-sluice)")
     for row in SETTINGS:
         default = f" (default: {row.default})" if row.default else ""
+        form: dict[str, Any] = {"metavar": row.metavar}
+        if row.flag:
+            form = {"action": "store_const", "const": "true"}
         group.addoption(
             row.option,
             dest=row.ini,
-            metavar=row.metavar,
+            **form,
             help=f"{row.help}{default}; environment: {row.variable}, ini: {row.ini}",
         )
         parser.addini(row.ini, row.help, default=None)
@@ -60,6 +67,11 @@ def pytest_configure(config: pytest.Config) -> None:
             f"{stage}: stage {stage} of the pipeline: {STAGE_HELP[stage]} (set by the deepest "
             "sluice fixture that a test asks for)",
         )
+    config.addinivalue_line(
+        "markers",
+        "docker: needs a Docker engine on every backend; without one it is left out, which "
+        "--sluice-require-docker makes an error",
+    )
     for function in ("read_text", "open_text"):
         # kafka-python 3.0 reads its schemas so; a project with filterwarnings = error may use it.
         config.addinivalue_line(
@@ -76,6 +88,8 @@ def pytest_configure(config: pytest.Config) -> None:
     shared = Shared.from_json(getattr(config, "workerinput", {}).get(SHARED))
     session = Session(pipeline, settings, config.rootpath, shared)
     config.stash[SESSION] = session
+    if settings["backend"] == "compose":
+        config.pluginmanager.register(compose_fixtures, "sluice-compose-fixtures")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(terminal.Narrator(config, session), "sluice-narrator")
 
@@ -96,6 +110,48 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(max(asked, key=STAGES.index))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs a Docker engine where none can be reached, or refuse to go on."""
+    needy = [item for item in items if _needs_docker(item)]
+    if not needy or config.option.collectonly:
+        return
+    try:
+        engine()
+    except EngineMissing as error:
+        if config.stash[SESSION].settings["require_docker"]:
+            raise pytest.UsageError(f"{len(needy)} tests need Docker: {error}") from error
+        for item in needy:
+            item.add_marker(pytest.mark.skip(reason=f"left out: {error.cause}"))
+        config.stash[LEFT_OUT] = (len(needy), error)
+
+
+def _needs_docker(item: pytest.Item) -> bool:
+    if item.get_closest_marker("docker"):
+        return True
+    asked = getattr(item, "fixturenames", ())
+    if "sluice_containers" in asked:
+        return True
+    on_docker = item.config.stash[SESSION].settings["backend"] in ON_DOCKER
+    return on_docker and "sluice_session" in asked
+
+
+def _is_left_out(item: pytest.Item) -> bool:
+    return LEFT_OUT in item.config.stash and _needs_docker(item)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say what was left out, and what could not be removed, with -q as well."""
+    if LEFT_OUT in config.stash:
+        number, error = config.stash[LEFT_OUT]
+        terminalreporter.write_sep("=", "left out")
+        terminalreporter.write_line(f"{number} tests need a Docker engine: {error}")
+    for told in config.stash.get(LEFT, ()):
+        terminalreporter.write_line(f"sluice: still on the cluster: {told}", red=True)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
     """Start the union of what the selected tests need, while the first of them is set up."""
@@ -104,7 +160,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     if not collected or options.collectonly or getattr(options, "setupplan", False):
         return None
     own = session.config.stash[SESSION]
-    asked = [getattr(item, "fixturenames", ()) for item in session.items]
+    asked = [getattr(i, "fixturenames", ()) for i in session.items if not _is_left_out(i)]
     nodes, more = nodes_of(chain(*asked)), any(map(may_need_anything, asked))
     if hasattr(session.config, "workerinput"):
         # It starts what it comes to, and the others find it there.
@@ -122,21 +178,21 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Name what this session made and could not remove, with -q as well."""
-    for told in config.stash.get(LEFT, ()):
-        terminalreporter.write_line(f"sluice: still on the cluster: {told}", red=True)
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """Judge what the test was given: a pipeline that did not come through is its failure."""
+    """Judge what the test was given: a pipeline that did not come through is its failure.
+
+    A test that asks its backend for what that cannot do is skipped with the reason.
+    """
     for value in pyfuncitem.funcargs.values():
         if isinstance(value, Broken):
             _fail(pyfuncitem, value.stage, value.story())
         if isinstance(value, Landing) and value.stopped_at:
             _fail(pyfuncitem, value.stopped_at, value.story())
-    return (yield)
+    try:
+        return (yield)
+    except Unsupported as error:
+        pytest.skip(f"not on this backend: {error.cause}")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -31,7 +31,7 @@ from pytest_sluice.cluster import Cluster
 from pytest_sluice.distributions import jars
 from pytest_sluice.errors import ServiceNotReady
 from pytest_sluice.events import Journal
-from pytest_sluice.flow.deployment import ROLES, Deployment
+from pytest_sluice.flow.deployment import Deployment, roles
 from pytest_sluice.flow.run import Run
 from pytest_sluice.services import hdfs, hive, kafka
 from pytest_sluice.waiting import NotYet, wait_for
@@ -76,7 +76,7 @@ def _prepare(root: Path, say: Say) -> None:
     with Cluster.create() as cluster:
         _make_states(root, cluster, logs)
         say("first states of kafka, namenode and metastore are made")
-        recorder = ProcessBackend(cluster, tools(root, record=True), ROLES, logs, templates(root))
+        recorder = ProcessBackend(cluster, tools(root, record=True), roles(), logs, templates(root))
         _record(root, recorder, Journal(logs / "events.jsonl"), say)
 
 
@@ -104,17 +104,17 @@ def _extract_web_applications(root: Path) -> None:
 
 def _make_states(root: Path, cluster: Cluster, logs: Path) -> None:
     """Format Kafka and the NameNode, and let the metastore make its database; keep copies."""
-    backend = ProcessBackend(cluster, tools(root), ROLES, logs, templates(root))
+    backend = ProcessBackend(cluster, tools(root), roles(), logs, templates(root))
     for role in (kafka.ROLE, hdfs.NAMENODE_ROLE):
         shutil.copytree(backend.make_state(role), templates(root) / role.name)
-    deployment = Deployment(backend, backend.tools, Journal(logs / "states.jsonl"), TIMEOUT_FACTOR)
+    deployment = Deployment(backend, Journal(logs / "states.jsonl"), TIMEOUT_FACTOR)
     deployment.graph.join("metastore")
     backend.stop("metastore", grace=60)
     shutil.copytree(backend.make_state(hive.ROLE), templates(root) / "metastore")
 
 
 def _record(root: Path, backend: ProcessBackend, journal: Journal, say: Say) -> None:
-    deployment = Deployment(backend, backend.tools, journal, TIMEOUT_FACTOR)
+    deployment = Deployment(backend, journal, TIMEOUT_FACTOR)
     run = Run(1, warm_up.pipeline(), deployment)
     run.graph.start(["topic", "tables", "stream", "presto"])
     run.topic.produce(MESSAGES)

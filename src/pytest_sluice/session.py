@@ -14,17 +14,15 @@ from functools import cached_property
 from pathlib import Path
 from uuid import uuid4
 
-from pytest_sluice.backends.external import ExternalBackend
-from pytest_sluice.backends.inventory import OPTION, read_inventory
-from pytest_sluice.backends.process import ProcessBackend
-from pytest_sluice.class_data import prepared_root, templates, tools
+from pytest_sluice.backends.compose import Project
+from pytest_sluice.backing import Backing
 from pytest_sluice.cluster import Cluster, sweep
-from pytest_sluice.contracts import Backend, Tools
+from pytest_sluice.contracts import Backend, Role
 from pytest_sluice.declaration import Pipeline
-from pytest_sluice.errors import BadDeclaration, SluiceError
+from pytest_sluice.errors import BadDeclaration
 from pytest_sluice.events import Follower, Journal
 from pytest_sluice.flow.belongings import Belongings
-from pytest_sluice.flow.deployment import ROLES, SERVICES, Deployment
+from pytest_sluice.flow.deployment import Deployment, roles
 from pytest_sluice.flow.forget import forget_command
 from pytest_sluice.flow.guest import Guest
 from pytest_sluice.flow.landing import Lander
@@ -82,6 +80,9 @@ class Session:
         self._shared = shared
         self._lock = threading.RLock()
         self._followers: list[Follower] = []
+        self._project: Project | None = None
+        self._wanted: list[str] = []
+        self._wants_more = False
 
     @property
     def pipeline(self) -> Pipeline:
@@ -164,11 +165,35 @@ class Session:
     def start(self, nodes: Sequence[str], more: bool = False) -> None:
         """Bring nodes of the shared run about in the background, once their addresses were asked.
 
+        With compose they start once its project is told.
+
         ``more`` is as of :meth:`ask`.
         """
-        self.ask(nodes, more)
-        if nodes:
-            self.run.graph.start(map(self.run.node, nodes))
+        self._wanted = list(nodes)
+        self._wants_more = more
+        if self.awaits_project:
+            return
+        self.ask(self._wanted, more)
+        if self._wanted:
+            self.run.graph.start(map(self.run.node, self._wanted))
+
+    @property
+    def awaits_project(self) -> bool:
+        """Whether the services are those of a compose project that was not told yet."""
+        return self.settings["backend"] == "compose" and self._project is None
+
+    def tell_project(self, project: Project) -> None:
+        """Say which compose project has the services; what was wanted starts as they come up."""
+        self._project = project
+        self.start(self._wanted, self._wants_more)
+
+    @property
+    def wanted_roles(self) -> tuple[Role, ...]:
+        """The services that the selected tests need; all where a run of their own may need any."""
+        if self._wants_more or not self._wanted:
+            return roles(self.settings["kafka"])
+        landing = Lander.NODES if "landing" in self._wanted else ()
+        return self.deployment.roles_for(map(self.run.node, (*self._wanted, *landing)))
 
     def ask(self, nodes: Sequence[str], more: bool = False) -> None:
         """On a cluster that is not the session's own, ask every address that nodes need.
@@ -191,6 +216,19 @@ class Session:
             yield run
         finally:
             run.close()
+
+    @contextmanager
+    def containers(self) -> Iterator[Deployment]:
+        """Services in single containers, none of them started yet; removed with the block."""
+        backend = self._backing.containers(f"c{self._next_number()}")
+        try:
+            yield self._deployed(backend)
+        finally:
+            backend.close()
+
+    def save_logs(self) -> None:
+        """Bring the logs of roles that are not written to files into the folder of logs."""
+        self.deployment.backend.save_logs()
 
     def landing(self) -> Landing:
         """The landing of the shared run; brought about once, whoever asks."""
@@ -223,13 +261,20 @@ class Session:
 
     @cached_property
     def _deployment(self) -> Deployment:
-        tools = self._tools  # first: nothing is started where nothing is set up
-        factor = self.settings["timeout_factor"]
-        replication = block_replication(self.settings)
-        backend = self._backend()
-        guest = self._guest() if backend.attached else None
+        return self._deployed(self._backing.make(self._project))
+
+    @cached_property
+    def _backing(self) -> Backing:
+        return Backing(self.settings, self._root, self.cluster, self.directory / "logs")
+
+    def _deployed(self, backend: Backend) -> Deployment:
         return Deployment(
-            backend, tools, self.journal, factor, guest=guest, replication=replication
+            backend,
+            self.journal,
+            self.settings["timeout_factor"],
+            mode="kraft" if backend.attached else self.settings["kafka"],
+            replication=block_replication(self.settings),
+            guest=self._guest() if backend.attached else None,
         )
 
     @property
@@ -260,25 +305,3 @@ class Session:
 
     def _next_number(self) -> int:
         return int(self.cluster.ask("number")["number"])
-
-    @cached_property
-    def _prepared(self) -> Path:
-        return prepared_root()
-
-    @cached_property
-    def _tools(self) -> Tools:
-        return tools(self._prepared)
-
-    def _backend(self) -> Backend:
-        local = ProcessBackend(
-            self.cluster, self._tools, ROLES, self.directory / "logs", templates(self._prepared)
-        )
-        if self.settings["backend"] == "process":
-            return local
-        addresses = self.settings["external"]
-        if not addresses:
-            raise SluiceError(
-                "the backend external has no addresses",
-                remedy=OPTION,
-            )
-        return ExternalBackend(read_inventory(addresses, self._root), local, SERVICES)

@@ -12,9 +12,27 @@ from pytest_sluice.offsets import interval_seconds
 Source = Literal["option", "environment", "ini", "default"]
 
 
+BACKENDS = ("process", "compose", "containers", "external")
+
+
 def _backend(text: str) -> str:
-    if text not in ("process", "external"):
-        raise ValueError("backends are process and external")
+    if text not in BACKENDS:
+        raise ValueError(f"backends are {', '.join(BACKENDS)}")
+    return text
+
+
+def _flag(text: str) -> bool:
+    try:
+        return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[
+            text.lower()
+        ]
+    except KeyError:
+        raise ValueError("write true or false") from None
+
+
+def _kafka(text: str) -> str:
+    if text not in ("kraft", "zookeeper"):
+        raise ValueError("Kafka runs with kraft or zookeeper")
     return text
 
 
@@ -50,15 +68,23 @@ def _factor(text: str) -> float:
     return factor
 
 
+# What `docker compose build` makes.
+IMAGE = "pytest-sluice:0.1.0"
+
+
 @dataclass(frozen=True)
 class Setting:
-    """A row of the table. Its option is ``--sluice-name``, its variable ``SLUICE_NAME``."""
+    """A row of the table. Its option is ``--sluice-name``, its variable ``SLUICE_NAME``.
+
+    The option of a ``flag`` takes no value.
+    """
 
     name: str
     default: str | None
     metavar: str
     help: str
     parse: Callable[[str], Any]
+    flag: bool = False
 
     @property
     def option(self) -> str:
@@ -81,8 +107,24 @@ SETTINGS = (
         "backend",
         "process",
         "NAME",
-        "how the services run: process (local processes, no Docker) or external (attach only)",
+        "how the services run: process (local processes, no Docker), compose (docker compose, by "
+        "pytest-docker), containers (single containers, by testcontainers) or external (attach)",
         _backend,
+    ),
+    Setting(
+        "image",
+        IMAGE,
+        "NAME",
+        "the image of the backend containers; the compose file takes the same variable",
+        str,
+    ),
+    Setting(
+        "require_docker",
+        "false",
+        "BOOLEAN",
+        "make it an error, and no skip, when tests need a Docker engine and none can be reached",
+        _flag,
+        flag=True,
     ),
     Setting(
         "external",
@@ -90,6 +132,13 @@ SETTINGS = (
         "ROLE.PORT=HOST:PORT,...",
         "addresses of the services that are there already, for the backend external",
         str,
+    ),
+    Setting(
+        "kafka",
+        "kraft",
+        "MODE",
+        "what holds Kafka together: kraft (the broker itself) or zookeeper (Kafka 3.9, ZooKeeper)",
+        _kafka,
     ),
     Setting(
         "trigger",

@@ -2,11 +2,12 @@
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from pathlib import Path
 
 import pytest
 
+from pytest_sluice.backends.docker_roles import DockerRoles
 from pytest_sluice.clients.hdfs import Hdfs
 from pytest_sluice.flow.handles import RunApi
 from pytest_sluice.flow.run import Run
@@ -21,14 +22,21 @@ def test_reports_itself_and_waits(
     sluice_api: RunApi,
     sluice_hdfs: Hdfs,
 ) -> None:
-    attached = sluice_session.deployment.backend.attached
+    backend = sluice_session.deployment.backend
+    attached = backend.attached
     if attached:  # a schema outlives its session there; elsewhere it goes with the metastore
         request.getfixturevalue("sluice_hive")
         sluice_hdfs.write(f"{sluice_run.names.root}/file", b"content")
     folder = Path(os.environ["CHILD_SESSION"])
     told = {
         "directory": str(sluice_session.cluster.directory),
-        "roles": sluice_session.cluster.ask("status")["roles"],
+        "roles": [row.split()[0] for row in backend.leftovers()],
+        "label": backend.label if isinstance(backend, DockerRoles) else "",
+        "published": [
+            astuple(backend.endpoint(role, port))
+            for role, port in (("kafka", "client"), ("namenode", "http"), (sluice_api.role, "http"))
+            if not attached
+        ],
         "pytest": os.getpid(),
         "names": asdict(sluice_run.names) if attached else {},
     }

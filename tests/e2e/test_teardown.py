@@ -19,6 +19,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from pytest_sluice.backends.engine import left
 from pytest_sluice.claims import Verdict
 from pytest_sluice.protocol import MARK
 from pytest_sluice.session import Session
@@ -32,6 +33,8 @@ SECONDS_AFTER_SIGKILL = 10
 # On a cluster that stays: the Hive CLI starts, beside that of the other session.
 SECONDS_TO_FORGET = 20
 ROLES = {"kafka", "namenode", "datanode", "api"}
+# Those that listen at an address which the host reaches, whatever the backend.
+PUBLISHED = {"kafka", "namenode", "api"}
 # Settings that a child has of its own.
 OWN = ("directory", "claims")
 
@@ -50,10 +53,10 @@ def test_claim_12_nothing_is_left_of_the_cluster(
         ended = both.submit(left_over, place, tmp_path / "ended", let_end, SECONDS_AFTER_END)
         after_kill = SECONDS_AFTER_SIGKILL + (SECONDS_TO_FORGET if place.attached else 0)
         killed = both.submit(left_over, place, tmp_path / "killed", kill, after_kill)
-    left = {"after its end": ended.result(), "after SIGKILL": killed.result()}
+    found = {"after its end": ended.result(), "after SIGKILL": killed.result()}
     statement = "The cluster comes down, and nothing is left of it."
-    measured = "; ".join(f"{when}: {', '.join(what) or 'nothing'}" for when, what in left.items())
-    verdict = sluice_record(Verdict.of_fact("12", statement, not any(left.values()), measured))
+    measured = "; ".join(f"{when}: {', '.join(what) or 'nothing'}" for when, what in found.items())
+    verdict = sluice_record(Verdict.of_fact("12", statement, not any(found.values()), measured))
     assert verdict.as_expected, verdict.text()
 
 
@@ -64,6 +67,8 @@ class Place:
         self.root = config.rootpath
         self.deployment = session.deployment
         self.attached = session.deployment.backend.attached
+        mode = {"zookeeper"} if session.settings["kafka"] == "zookeeper" else set()
+        self.expected = {"api"} if self.attached else ROLES | mode
         given = {row.option: config.getoption(row.ini) for row in SETTINGS if row.name not in OWN}
         self.options = [f"{option}={text}" for option, text in given.items() if text is not None]
 
@@ -99,16 +104,20 @@ def left_over(
     with child_session(place, folder) as session:
         session.await_word()
         processes, ports = session.processes(), session.ports()
-        assert ({"api"} if place.attached else ROLES) <= session.roles
-        assert len(processes) > len(session.roles)  # these, and the supervisor
+        assert place.expected <= session.roles
+        if session.label:  # containers are the engine's, and not processes of ours
+            assert len(left(session.label)) > len(session.roles)  # these, and their network
+        else:
+            assert len(processes) > len(session.roles)  # these, and the supervisor
+        assert len(ports) >= len(session.roles & PUBLISHED)
         assert all(map(is_open, ports))
         assert session.files()
         assert len(place.holds(session.told["names"])) == (4 if place.attached else 0)
         end(session)
 
         def gone() -> None:
-            if left := session.left_of(processes, ports):
-                raise NotYet(", ".join(left))
+            if found := session.left_of(processes, ports):
+                raise NotYet(", ".join(found))
 
         with suppress(WaitTimeout):
             wait_for("the cluster to be gone", gone, Deadline(seconds))
@@ -151,15 +160,17 @@ class ChildSession:
 
         self.told = json.loads(wait_for("the child session", word, Deadline(120), alive=alive))
         self.directory = self.told["directory"]
-        self.roles = {role["name"] for role in self.told["roles"]}
+        self.label = self.told["label"]
+        self.roles = set(self.told["roles"])
 
     def processes(self) -> set[psutil.Process]:
         """The supervisor, and every process that carries the cluster's mark."""
         return {process for process in psutil.process_iter() if self._owns(process)}
 
     def ports(self) -> set[Address]:
-        """Where the cluster's processes listen."""
-        return {address for process in self.processes() for address in listening(process)}
+        """Where the cluster's processes listen, or where its containers are published."""
+        published = {(host, port) for host, port in self.told["published"]}
+        return published | {at for process in self.processes() for at in listening(process)}
 
     def left_of(self, processes: set[psutil.Process], ports: set[Address]) -> list[str]:
         """What is still there, in words; the processes and ports are those of its best days."""
@@ -168,6 +179,7 @@ class ChildSession:
             *(f"process {process.pid}" for process in alive),
             *(f"port {host}:{port}" for host, port in ports if is_open((host, port))),
             *(f"file {path}" for path in self.files()),
+            *(left(self.label) if self.label else ()),
             *self.place.holds(self.told["names"]),
         ]
 

@@ -1,6 +1,5 @@
 """Tiny real roles for the tests of backends and supervisors: a Python process each."""
 
-import sys
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -16,6 +15,7 @@ SERVER = """
 import http.server, pathlib, signal, sys
 
 host, port, state, stubborn = sys.argv[1:]
+pathlib.Path(state).mkdir(parents=True, exist_ok=True)
 starts = pathlib.Path(state, "starts")
 number = int(starts.read_text()) + 1 if starts.exists() else 1
 starts.write_text(str(number))
@@ -44,9 +44,9 @@ def web(name: str, *, stubborn: bool = False) -> Role:
     def render(site: Site) -> Launch:
         own = site.endpoints["http"]
         words = (own.host, str(own.port), str(site.state), str(stubborn))
-        return Launch((sys.executable, "-c", SERVER, *words))
+        return Launch((str(site.tools.python), "-c", SERVER, *words))
 
-    return Role(name, render, ports={"http": PORT, "other": 0})
+    return Role(name, render, "mids", ports={"http": PORT, "other": 0})
 
 
 def ask(endpoint: Endpoint) -> str:

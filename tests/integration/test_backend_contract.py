@@ -1,35 +1,40 @@
-"""The contract of backends: the same tests for processes, for an attached one, and for the fake."""
+"""The contract of backends: the same tests for each of them, and for the fake.
 
+On a Docker engine the roles run in the image of this project, which has to be built.
+"""
+
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pytest_docker.plugin import get_docker_services
 
+from pytest_sluice.backends.compose import ComposeBackend, Project, label_of
+from pytest_sluice.backends.containers import ContainersBackend, docker_name
+from pytest_sluice.backends.engine import left
 from pytest_sluice.backends.external import ExternalBackend
 from pytest_sluice.backends.inventory import Inventory
 from pytest_sluice.cluster import Cluster
 from pytest_sluice.contracts import Backend, Completed, Endpoint, Launch
 from pytest_sluice.errors import ServiceNotReady, SluiceError, Unsupported
+from pytest_sluice.settings import IMAGE
 from pytest_sluice.waiting import Deadline, NotYet, wait_for
 from tests.fakes import FakeBackend
 from tests.integration.roles import ask, process_backend, web
 
-SPEAK = Launch(
-    (
-        sys.executable,
-        "-c",
-        "import os, sys; sys.stdout.write(open('words').read() + os.environ['WHO']);"
-        " sys.stderr.write('aside'); sys.exit(3)",
-    ),
-    environment={"WHO": "world"},
-    files={"words": "hello "},
+SPEAK = (
+    "import os, sys; sys.stdout.write(open('words').read() + os.environ['WHO']);"
+    " sys.stderr.write('aside'); sys.exit(3)"
 )
-HANG = Launch((sys.executable, "-c", "import signal; signal.pause()"))
+HANG = "import signal; signal.pause()"
 SERVICE = "service"
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -60,12 +65,18 @@ def by_http(backend: Backend) -> Case:
     return Case(backend, lambda name: ask(backend.endpoint(name, "http")))
 
 
+def python(backend: Backend, program: str, **more: Any) -> Launch:
+    """A program for the Python of the place where commands run."""
+    return Launch((str(backend.tools.python), "-c", program), **more)
+
+
 def fake_command(launch: Launch) -> Completed:
-    """What the fake answers to the two commands of this module."""
-    if launch == HANG:
+    """What the fake answers to the commands of this module."""
+    if HANG in launch.argv:
         raise SluiceError("python ran for 0.5 s without an end, and was killed")
-    assert launch == SPEAK
-    return Completed(3, b"hello world", b"aside")
+    if SPEAK in launch.argv:
+        return Completed(3, (launch.files["words"] + launch.environment["WHO"]).encode(), b"aside")
+    return Completed(0, b"noted")
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +102,41 @@ def attached(owner: Case, cluster: Cluster, tmp_path_factory: pytest.TempPathFac
     return by_http(ExternalBackend(Inventory({f"{SERVICE}.http": (endpoint,)}), local))
 
 
-@pytest.fixture(params=["process", "external", "fake"])
+@pytest.fixture(scope="module")
+def contained(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
+    """A backend whose roles are single containers."""
+    logs = tmp_path_factory.mktemp("containers")
+    image = os.environ.get("SLUICE_IMAGE", IMAGE)
+    backend = ContainersBackend(cluster, [], logs, image=image, root=ROOT)
+    backend.promise()
+    yield by_http(backend)
+    backend.close()
+    assert left(backend.label) == []
+
+
+@pytest.fixture(scope="module")
+def composed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
+    """A backend whose roles run in containers of a service of a compose project."""
+    name = f"{docker_name(cluster)}-composed"
+    cluster.undo(name, [sys.executable, "-m", "pytest_sluice", "discard", label_of(name)])
+    project = Project("docker compose", (str(ROOT / "docker-compose.yml"),), name)
+    up, down = "up --wait mids", "down --volumes --remove-orphans --timeout 1"
+    with get_docker_services(project.command, list(project.files), name, up, down):
+        project.up.set()
+        yield by_http(ComposeBackend(cluster, [], tmp_path_factory.mktemp("composed"), project))
+    assert left(project.label) == []
+    cluster.undone(name)
+
+
+@pytest.fixture(
+    params=[
+        "process",
+        "external",
+        "fake",
+        pytest.param("contained", marks=pytest.mark.docker),
+        pytest.param("composed", marks=pytest.mark.docker),
+    ]
+)
 def case(
     request: pytest.FixtureRequest, cluster: Cluster, owner: Case, attached: Case, tmp_path: Path
 ) -> Iterator[Case]:
@@ -99,6 +144,12 @@ def case(
     if request.param == "fake":
         backend = FakeBackend(tmp_path, fake_command, stubborn=["stubborn"])
         yield Case(backend, backend.answer)
+        return
+    if request.param in ("contained", "composed"):
+        case = request.getfixturevalue(request.param)
+        yield case
+        for role in case.backend.leftovers():
+            case.backend.kill(role)
         return
     case = attached
     if request.param == "process":
@@ -148,14 +199,18 @@ class TestContract:
         assert case.backend.logs("nobody") == []
 
     def test_a_command_has_a_code_and_two_streams(self, case: Case) -> None:
-        completed = case.backend.exec("one", SPEAK)
+        launch = python(
+            case.backend, SPEAK, environment={"WHO": "world"}, files={"words": "hello "}
+        )
+        completed = case.backend.exec(case.started("one"), launch)
         assert completed == Completed(3, b"hello world", b"aside")
         assert completed.output == "hello worldaside"
 
     def test_a_command_without_an_end_is_ended(self, case: Case) -> None:
+        name = case.started("one")
         before = list(case.backend.leftovers())
         with pytest.raises(SluiceError, match="without an end, and was killed"):
-            case.backend.exec("one", HANG, seconds=0.5)
+            case.backend.exec(name, python(case.backend, HANG), seconds=0.5)
         assert list(case.backend.leftovers()) == before
 
     def test_a_killed_role_is_dead_at_once(self, case: Case) -> None:
@@ -214,9 +269,13 @@ class TestContract:
 
     def test_scratch_is_a_folder_that_stays_the_same(self, case: Case) -> None:
         folder = case.backend.scratch("notes")
-        assert folder.is_dir()
         assert case.backend.scratch("notes") == folder
         assert case.backend.scratch("others") != folder
+        name = case.started("one")
+        write = python(case.backend, "open('note', 'w').write('noted')", directory=folder)
+        read = python(case.backend, "print(open('note').read(), end='')", directory=folder)
+        assert case.backend.exec(name, write).code == 0
+        assert case.backend.exec(name, read).stdout == b"noted"
 
     def test_an_attached_service_has_the_given_address(self, owner: Case, attached: Case) -> None:
         given = owner.backend.endpoint(SERVICE, "http")
@@ -252,3 +311,33 @@ class TestContract:
     def test_backends_say_whether_they_are_attached(self, case: Case, attached: Case) -> None:
         assert attached.backend.attached
         assert case.backend.attached == (case.backend.name == "external")
+
+
+@pytest.mark.parametrize(("template", "number"), [("", 42), ("variant", 1)])
+def test_a_first_state_is_that_of_the_roles_template(
+    cluster: Cluster, tmp_path: Path, template: str, number: int
+) -> None:
+    backend = process_backend(cluster, tmp_path)
+    role = replace(web(f"stated{template}"), template=template)
+    prepared = backend.templates / role.name
+    prepared.mkdir(parents=True)
+    (prepared / "starts").write_text("41")
+    backend.start(role)
+    assert by_http(backend).answered(role.name) == f"start {number}"
+    backend.kill(role.name)
+
+
+def test_what_a_role_waits_for_is_waited_for_before_each_start(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    backend, seen = process_backend(cluster, tmp_path), list[bool]()
+    role = replace(web("waiting"), before=lambda site: seen.append(site.state.is_dir()))
+    case = by_http(backend)
+    backend.start(role)
+    backend.start(role)  # it runs already
+    assert case.answered("waiting") == "start 1"
+    backend.kill("waiting")
+    backend.start(role)
+    assert case.answered("waiting") == "start 2"
+    assert seen == [True, True]
+    backend.kill("waiting")

@@ -26,7 +26,7 @@ from pytest_sluice.cluster import Cluster
 from pytest_sluice.contracts import Endpoint, Launch, Site
 from pytest_sluice.errors import ServiceNotReady
 from pytest_sluice.events import Journal
-from pytest_sluice.flow.deployment import SERVICES, Deployment
+from pytest_sluice.flow.deployment import Deployment, roles
 from pytest_sluice.flow.preflight import preflight
 from pytest_sluice.services import kafka
 from pytest_sluice.session import Session
@@ -145,6 +145,12 @@ def test_it(sluice_topic, sluice_hdfs, sluice_run):
     pathlib.Path("waits").touch()
     threading.Event().wait()
 """
+CLUMSY = """
+from pytest_sluice.flow.belongings import Thing
+
+def test_it(sluice_topic, sluice_run):
+    sluice_run.deployment.guest.note([Thing("schema", "no name")])
+"""
 
 
 @dataclass(frozen=True)
@@ -215,7 +221,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
         backend = ProcessBackend(cluster, tools(root), [role], logs, templates(root))
         backend.start(role)
         client = Kafka(str(backend.endpoint("kafka", "client")), ACCESS)
-        deployment = Deployment(backend, backend.tools, Journal(logs / "events.jsonl"))
+        deployment = Deployment(backend, Journal(logs / "events.jsonl"))
         deployment.await_role("kafka", client.probe_ready)
         yield client
 
@@ -269,8 +275,8 @@ def test_a_whole_session_leaves_nothing_and_tells_no_password(project: Path, the
     output = done.stdout + done.stderr
     assert "1 failed, 2 passed" in output, output
     assert "the broker has no topic 'nowhere'" in output
-    assert "still on the cluster" not in output
     assert there.holds() == before
+    assert not left_logs(project)  # it was the session that removed all, not who buries it
     assert "'kafka_password': ***" in output  # the locals were shown, with all that they hold
     written = [path for path in project.rglob("*") if path.is_file()]
     assert {"junit.xml", "all.log", "events.jsonl"} <= {path.name for path in written}
@@ -296,10 +302,30 @@ def test_what_a_killed_session_made_is_removed_and_named(project: Path, there: T
             raise NotYet(str(now))
 
     wait_for("what it made to be gone", gone, Deadline(60))
-    (log,) = project.glob(".pytest_cache/sluice/*/logs/left.log")
+    (log,) = left_logs(project)
     wait_for("word of it", lambda: seen(log, "all of it is gone"), Deadline(10))
     assert "topic clicks_" in log.read_text()
     assert "folder /runs/" in log.read_text()
+
+
+def test_what_cannot_be_removed_is_named_and_the_session_is_red(
+    project: Path, there: There
+) -> None:
+    (project / "there.toml").write_text(there.toml())
+    (project / "test_it.py").write_text(CLUMSY)
+    before = there.holds()
+    done = run(project, "-q")
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED
+    assert "1 passed" in done.stdout
+    assert "sluice: still on the cluster: schema no name: the Hive CLI ended" in done.stdout
+    (log,) = left_logs(project)  # it was tried once more
+    assert "still there: schema no name" in log.read_text()
+    assert there.holds() == before
+
+
+def left_logs(project: Path) -> list[Path]:
+    """What those say who remove what a session has left."""
+    return list(project.glob(".pytest_cache/sluice/*/logs/left.log"))
 
 
 def seen(path: Path, text: str = "") -> None:
@@ -416,8 +442,8 @@ def refused(folder: Path, addresses: dict[str, str], *kafka: KafkaAccess, **acce
     deadline = Deadline(20)
     with Cluster.create() as cluster:
         local = ProcessBackend(cluster, tools(prepared_root()), [], folder / "logs", folder)
-        backend = ExternalBackend(Inventory(found, granted), local, SERVICES)
-        deployment = Deployment(backend, local.tools, Journal(folder / "events.jsonl"))
+        backend = ExternalBackend(Inventory(found, granted), local, [role.name for role in roles()])
+        deployment = Deployment(backend, Journal(folder / "events.jsonl"))
         with pytest.raises(ServiceNotReady, match=f"^{len(found)} of the addresses") as caught:
             preflight(deployment, [], given=True)
     assert not deadline.expired

@@ -113,7 +113,12 @@ def test_distributions_that_are_not_there_name_the_command(
     result.stderr.fnmatch_lines(["*python -m pytest_sluice setup*"])
 
 
-def test_one_stage_starts_only_what_it_needs(project: pytest.Pytester) -> None:
+@pytest.mark.parametrize(
+    ("mode", "services"), [("kraft", {"kafka"}), ("zookeeper", {"zookeeper", "kafka"})]
+)
+def test_one_stage_starts_only_what_it_needs(
+    project: pytest.Pytester, mode: str, services: set[str]
+) -> None:
     project.makepyfile(
         """
         def test_topic(sluice_topic):
@@ -123,9 +128,9 @@ def test_one_stage_starts_only_what_it_needs(project: pytest.Pytester) -> None:
         def test_presto(sluice_presto): ...
         """
     )
-    result = project.runpytest_subprocess("-m", "kafka")
+    result = project.runpytest_subprocess("-m", "kafka", f"--sluice-kafka={mode}")
     result.assert_outcomes(passed=1, deselected=1)
-    assert ready_nodes(project.path) == {"kafka", "topic"}
+    assert ready_nodes(project.path) == {*services, "topic"}
 
 
 def test_a_component_that_does_not_come_up_is_a_failure_at_its_stage(

@@ -14,7 +14,15 @@ from pytest_sluice.distributions.lock import committed
 from pytest_sluice.distributions.report import Summary
 from pytest_sluice.waiting import Deadline, NotYet, wait_for
 
-JARS = {"kafka": 46, "spark": 286, "spark-kafka": 4, "hdfs": 2, "hive": 2, "presto": 184}
+JARS = {
+    "kafka": 46,
+    "kafka-zookeeper": 56,
+    "spark": 286,
+    "spark-kafka": 4,
+    "hdfs": 2,
+    "hive": 2,
+    "presto": 184,
+}
 
 
 @pytest.mark.parametrize("name", list(committed()))
@@ -37,8 +45,9 @@ def test_the_java_of_the_cache_runs() -> None:
     assert 'version "17.0.9"' in answer.stderr
 
 
-def test_the_broker_finds_one_binding_for_its_log() -> None:
-    classpath = os.pathsep.join(map(str, jars("kafka")))
+@pytest.mark.parametrize("name", ["kafka", "kafka-zookeeper"])
+def test_a_broker_finds_one_binding_for_its_log(name: str) -> None:
+    classpath = os.pathsep.join(map(str, jars(name)))
     command = [str(java()), "-cp", classpath, "kafka.Kafka", "/there/is/no.properties"]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "ERROR kafka.Kafka$ - Exiting Kafka due to fatal exception" in answer.stderr

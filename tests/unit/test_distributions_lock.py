@@ -6,7 +6,8 @@ from pytest_sluice.distributions.lock import Artifact, committed, find, parse
 from pytest_sluice.distributions.problems import BadLock, UnknownDistribution
 
 SHA = "0" * 64
-SERVICES = {"jre", "spark", "kafka", "spark-kafka", "hdfs", "hive", "presto"}
+SERVICES = {"kafka-zookeeper", "jre", "spark", "kafka", "spark-kafka", "hdfs", "hive", "presto"}
+TOOLS = {"kafka-tools", "presto-cli"}
 
 
 def entry(coordinate: str = "org.example:tool:1.0", **more: str) -> str:
@@ -72,8 +73,8 @@ def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
     assert "tool" in caught.value.checked[0]
 
 
-def test_the_committed_lock_has_every_service() -> None:
-    assert set(committed()) == SERVICES
+def test_the_committed_lock_has_every_service_and_tool() -> None:
+    assert set(committed()) == SERVICES | TOOLS
 
 
 def test_presto_has_no_asm_that_cannot_read_java_17() -> None:

@@ -12,7 +12,7 @@ from pytest_sluice.contracts import Endpoint, Launch, Role, Site, Tools
 from pytest_sluice.errors import ServiceNotReady
 from pytest_sluice.events import Journal
 from pytest_sluice.fixtures import may_need_anything
-from pytest_sluice.flow.deployment import SERVICES, Deployment
+from pytest_sluice.flow.deployment import Deployment, roles
 from pytest_sluice.flow.preflight import preflight, unreachable
 from tests.fakes import FakeBackend
 
@@ -21,8 +21,10 @@ THERE = Endpoint("b1.example", 9092)
 
 def deployment(folder: Path, access: Access | None = None) -> Deployment:
     """An attached one whose users gave no address."""
-    backend = ExternalBackend(Inventory({}, access or Access()), FakeBackend(folder), SERVICES)
-    return Deployment(backend, Tools(Path("java"), {}), Journal(folder / "events.jsonl"))
+    backend = ExternalBackend(
+        Inventory({}, access or Access()), FakeBackend(folder), [role.name for role in roles()]
+    )
+    return Deployment(backend, Journal(folder / "events.jsonl"))
 
 
 def test_every_address_that_is_missing_is_told_at_once(tmp_path: Path) -> None:

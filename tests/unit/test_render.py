@@ -1,5 +1,6 @@
 """Rendering: a pure function from addresses, directory and peers to argv and files."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,11 +10,11 @@ from pytest_sluice.components import api as api_component
 from pytest_sluice.components import job as job_component
 from pytest_sluice.contracts import Endpoint, Launch, Role, Site, Tools
 from pytest_sluice.declaration import Api, Env, Job, Query
-from pytest_sluice.flow.deployment import ROLES
-from pytest_sluice.services import hdfs, hive, kafka, presto, spark
+from pytest_sluice.flow.deployment import roles
+from pytest_sluice.services import hdfs, hive, kafka, presto, zookeeper
 
 HOST = "127.9.8.7"
-NAMES = ("kafka", "hdfs", "hive", "spark", "spark-kafka", "presto")
+NAMES = ("kafka", "kafka-zookeeper", "hdfs", "hive", "spark", "spark-kafka", "presto")
 TOOLS = Tools(
     java=Path("/jre/bin/java"),
     jars={name: (Path(f"/{name}/lib/a.jar"), Path(f"/{name}/lib/b.jar")) for name in NAMES},
@@ -22,37 +23,47 @@ TOOLS = Tools(
 PEERS = {
     "namenode.rpc": Endpoint(HOST, 8020),
     "metastore.thrift": Endpoint(HOST, 9083),
-    "spark-master.rpc": Endpoint(HOST, 7077),
+    "zookeeper.client": Endpoint(HOST, 32181),
 }
-
-
-def endpoints(role: Role) -> dict[str, Endpoint]:
-    return {name: Endpoint(HOST, port or 4242) for name, port in role.ports.items()}
+PUBLISHED = {"client": Endpoint("127.0.0.1", 39092)}
+ROLES = (*roles("kraft"), *roles("zookeeper")[:2])
 
 
 def site(role: Role) -> Site:
-    peers = {peer: PEERS[peer] for peer in role.peers}
-    return Site(Path("/run/x"), endpoints(role), peers, TOOLS)
+    endpoints = {name: Endpoint(HOST, port or 4242) for name, port in role.ports.items()}
+    return Site(Path("/run/x"), endpoints, {peer: PEERS[peer] for peer in role.peers}, TOOLS)
 
 
 def rendered(role: Role) -> Launch:
     return role.render(site(role))
 
 
-@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def name_of(role: Role) -> str:
+    """The name of a role's JVM and of its first state, which is its own unless there are two."""
+    return role.template or role.name
+
+
+def broker(mode: kafka.Mode, published: Mapping[str, Endpoint] = {}) -> dict[str, str]:
+    """The properties of a broker."""
+    role = kafka.BROKERS[mode]
+    text = role.render(replace(site(role), published=published)).files["server.properties"]
+    return dict(line.split("=", 1) for line in text.splitlines())
+
+
+@pytest.mark.parametrize("role", ROLES, ids=name_of)
 def test_the_same_site_gives_the_same_launch(role: Role) -> None:
     assert rendered(role) == rendered(role)
 
 
-@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+@pytest.mark.parametrize("role", ROLES, ids=name_of)
 def test_every_jvm_is_java_with_a_small_heap_and_its_archive(role: Role) -> None:
     argv = rendered(role).argv
     assert argv[0] == "/jre/bin/java"
     assert argv[1].startswith("-Xmx")
-    assert f"-Darchive={role.name}" in argv
+    assert f"-Darchive={name_of(role)}" in argv
 
 
-@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+@pytest.mark.parametrize("role", ROLES, ids=name_of)
 def test_a_class_path_holds_jars_only(role: Role) -> None:
     argv = rendered(role).argv
     entries = argv[argv.index("-cp") + 1].split(":")
@@ -60,69 +71,63 @@ def test_a_class_path_holds_jars_only(role: Role) -> None:
     assert all(entry.endswith(".jar") for entry in entries)
 
 
-def test_kafka_listens_on_the_own_address_only() -> None:
-    text = rendered(kafka.ROLE).files["server.properties"]
-    listeners = "listeners=PLAINTEXT://127.9.8.7:29092,CONTROLLER://127.9.8.7:29093"
-    assert listeners in text.splitlines()
+INSIDE, CONTROLLER = "PLAINTEXT://127.9.8.7:29092", "CONTROLLER://127.9.8.7:29093"
 
 
-def broker(number: int, of: int) -> dict[str, str]:
-    """The properties of one broker of several."""
-    role = kafka.role(number, of)
-    peers = {peer: Endpoint(HOST, 9000 + n) for n, peer in enumerate(role.peers, 1)}
-    launch = role.render(replace(site(kafka.ROLE), endpoints=endpoints(role), peers=peers))
-    rows = launch.files["server.properties"].splitlines()
-    return {key: value for key, _, value in (row.partition("=") for row in rows)}
+@pytest.mark.parametrize(
+    ("mode", "listeners"), [("kraft", f"{INSIDE},{CONTROLLER}"), ("zookeeper", INSIDE)]
+)
+def test_kafka_listens_on_the_own_address_only(mode: kafka.Mode, listeners: str) -> None:
+    properties = broker(mode)
+    assert properties["listeners"] == listeners
+    assert properties["advertised.listeners"] == INSIDE
 
 
-def test_each_of_three_brokers_knows_its_number_and_the_whole_quorum() -> None:
-    brokers = [broker(number, 3) for number in (1, 2, 3)]
-    assert [properties["node.id"] for properties in brokers] == ["1", "2", "3"]
-    voters = f"1@{HOST}:9001,2@{HOST}:9002,3@{HOST}:9003"
-    assert {properties["controller.quorum.voters"] for properties in brokers} == {voters}
-    assert len({properties["listeners"] for properties in brokers}) == 3
+@pytest.mark.parametrize("mode", kafka.BROKERS)
+def test_a_published_broker_tells_the_host_another_address(mode: kafka.Mode) -> None:
+    properties = broker(mode, PUBLISHED)
+    assert "HOST://127.9.8.7:9092" in properties["listeners"].split(",")
+    assert properties["advertised.listeners"] == f"{INSIDE},HOST://127.0.0.1:39092"
 
 
-@pytest.mark.parametrize(("of", "copies", "in_sync"), [(1, "1", "1"), (3, "3", "2")])
-def test_what_brokers_keep_for_themselves_is_on_all_of_them(
-    of: int, copies: str, in_sync: str
-) -> None:
-    properties = broker(1, of)
-    for topic in ("offsets.topic", "transaction.state.log", "share.coordinator.state.topic"):
-        assert properties[f"{topic}.replication.factor"] == copies
-    for topic in ("transaction.state.log", "share.coordinator.state.topic"):
-        assert properties[f"{topic}.min.isr"] == in_sync
+def test_what_a_client_meets_is_the_same_in_both_modes() -> None:
+    one, other = (broker(mode, PUBLISHED) for mode in kafka.BROKERS)
+    common = {key for key in one if key in other}
+    assert {key for key in common if one[key] != other[key]} == {"listeners"}
+    assert {key for key in other if key not in common} == {
+        "broker.id",
+        "zookeeper.connect",
+        "zookeeper.session.timeout.ms",
+        "zookeeper.connection.timeout.ms",
+    }
+    assert other["zookeeper.connect"] == "127.9.8.7:32181"
 
 
-def test_roles_of_many_have_names_and_ports_of_their_own() -> None:
-    for roles in (
-        [kafka.role(number, 3) for number in (1, 2, 3)],
-        [hdfs.datanode(number) for number in (1, 2)],
-        [spark.MASTER_ROLE, spark.worker(1), spark.worker(2)],
-    ):
-        ports = [port for role in roles for port in role.ports.values()]
-        assert len(set(ports)) == len(ports)
-        assert len({role.name for role in roles}) == len(roles)
+def test_each_kafka_runs_with_its_own_jars_and_zookeeper_with_those_of_its_broker() -> None:
+    paths = {
+        name_of(role): argv[argv.index("-cp") + 1]
+        for role in (*kafka.BROKERS.values(), zookeeper.ROLE)
+        for argv in [rendered(role).argv]
+    }
+    assert paths == {
+        "kafka": "/kafka/lib/a.jar:/kafka/lib/b.jar",
+        "kafka-zookeeper": "/kafka-zookeeper/lib/a.jar:/kafka-zookeeper/lib/b.jar",
+        "zookeeper": "/kafka-zookeeper/lib/a.jar:/kafka-zookeeper/lib/b.jar",
+    }
 
 
-@pytest.mark.parametrize("role", [spark.MASTER_ROLE, spark.worker(1)], ids=lambda role: role.name)
-def test_spark_binds_ports_and_pages_to_the_own_address(role: Role) -> None:
-    launch = rendered(role)
-    argv, ports = list(launch.argv), role.ports
-    assert argv[argv.index("--host") + 1] == HOST
-    assert argv[argv.index("--port") + 1] == str(ports["rpc"])
-    assert argv[argv.index("--webui-port") + 1] == str(ports["http"])
-    assert launch.environment["SPARK_LOCAL_IP"] == HOST
+def test_zookeeper_listens_on_the_own_address_and_has_no_web_server() -> None:
+    lines = rendered(zookeeper.ROLE).files["zoo.cfg"].splitlines()
+    assert {"clientPortAddress=127.9.8.7", "clientPort=32181"} <= set(lines)
+    assert "admin.enableServer=false" in lines
+    assert "dataDir=/run/x/state" in lines
 
 
-def test_a_worker_launches_executors_with_a_java_of_its_own() -> None:
-    launch = rendered(spark.worker(1))
-    assert launch.argv[-1] == f"spark://{HOST}:7077"
-    assert launch.environment["JAVA_HOME"] == "/run/x/java"
-    wrapper = launch.files["java/bin/java"]
-    assert wrapper.startswith("#!/bin/sh\n")
-    assert "exec /jre/bin/java -XX:" in wrapper
-    assert launch.environment["SPARK_HOME"] == "/spark"
+def test_a_session_of_the_broker_is_one_that_zookeeper_grants() -> None:
+    text = rendered(zookeeper.ROLE).files["zoo.cfg"]
+    tick = int(dict(line.split("=") for line in text.splitlines())["tickTime"])
+    asked = int(broker("zookeeper")["zookeeper.session.timeout.ms"])
+    assert 2 * tick <= asked <= 20 * tick
 
 
 def test_a_format_runs_on_the_same_configuration_as_the_broker() -> None:
@@ -136,11 +141,6 @@ def test_the_datanode_is_known_by_the_address_that_it_listens_on() -> None:
     text = rendered(hdfs.DATANODE_ROLE).files["hdfs-site.xml"]
     assert "<name>dfs.datanode.hostname</name><value>127.9.8.7</value>" in text
     assert "<name>dfs.client.use.datanode.hostname</name><value>true</value>" in text
-
-
-def test_blocks_are_on_as_many_datanodes_as_is_asked_for() -> None:
-    assert hdfs.client_settings(PEERS["namenode.rpc"])["dfs.replication"] == "1"
-    assert hdfs.client_settings(PEERS["namenode.rpc"], 2)["dfs.replication"] == "2"
 
 
 def test_a_client_that_asks_soon_asks_for_long() -> None:
@@ -169,6 +169,17 @@ def test_presto_has_a_catalog_for_each_mapping_over_one_metastore() -> None:
         assert "hive.recursive-directories=true" in catalog
 
 
+def test_presto_listens_on_an_address_where_its_host_is_a_name() -> None:
+    endpoints = {"http": Endpoint("presto", 8080)}
+    text = presto.ROLE.render(Site(Path("/run/x"), endpoints, PEERS, TOOLS)).files[
+        "config.properties"
+    ]
+    assert "node.bind-ip=0.0.0.0" in text.splitlines()
+    assert "discovery.uri=http://presto:8080" in text.splitlines()
+    alone = rendered(presto.ROLE).files["config.properties"]
+    assert f"node.bind-ip={HOST}" in alone.splitlines()
+
+
 def test_hive_keeps_its_own_jars_behind_those_of_spark() -> None:
     settings = hdfs.client_settings(PEERS["namenode.rpc"])
     launch = hive.cli(TOOLS, Path("/x"), PEERS["metastore.thrift"], settings, ("-e",))
@@ -195,34 +206,3 @@ def test_the_job_gets_its_trigger_and_its_own_settings_last() -> None:
     assert "spark.master=local[4]" in launch.argv
     assert "spark.hadoop.fs.x=1" in launch.argv
     assert launch.argv[-1] == "/app/job.py"
-
-
-def submitted(conf: dict[str, str], environment: dict[str, str] | None = None) -> Launch:
-    """A job with these settings of Spark's."""
-    job = Job(Path("/app/job.py"), (), environment or {}, conf)
-    return rendered(job_component.role("stream", job, {}, {}))
-
-
-def test_executors_elsewhere_are_small_and_get_the_connector() -> None:
-    argv = submitted({"spark.master": "spark://there:7077", "spark.executor.memory": "2g"}).argv
-    assert "spark.jars=/spark-kafka/lib/a.jar,/spark-kafka/lib/b.jar" in argv
-    assert "spark.cores.max=2" in argv
-    assert "spark.executor.memory=2g" in argv
-    assert not any("spark.executor.memory=512m" in word for word in argv)
-
-
-def test_a_local_job_has_no_executors() -> None:
-    assert not any(word.startswith(("spark.jars=", "spark.exec")) for word in submitted({}).argv)
-
-
-def test_the_folder_of_yarn_is_behind_all_jars() -> None:
-    launch = submitted({"spark.master": "yarn"}, {"HADOOP_CONF_DIR": "/etc/hadoop"})
-    entries = launch.argv[launch.argv.index("-cp") + 1].split(":")
-    assert entries[-1] == "/etc/hadoop"
-    assert all(entry.endswith(".jar") for entry in entries[:-1])
-
-
-def test_a_job_may_name_the_interpreter_of_its_executors_and_no_other() -> None:
-    environment = submitted({}, {"PYSPARK_PYTHON": "python3.11"}).environment
-    assert environment["PYSPARK_PYTHON"] == "python3.11"
-    assert environment["PYSPARK_DRIVER_PYTHON"] == str(TOOLS.python)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from pytest_sluice.errors import BadDeclaration
+from pytest_sluice.services.kafka import BROKERS
 from pytest_sluice.settings import SETTINGS, Setting, Settings, resolve
 
 
@@ -41,6 +42,7 @@ def test_the_header_says_where_each_value_came_from() -> None:
     ("name", "value"),
     [
         ("backend", "kubernetes"),
+        ("kafka", "raft"),
         ("trigger", "soon"),
         ("spark_master", "mesos://there:5050"),
         ("spark_master", "local-cluster[2,1,512]"),
@@ -60,6 +62,14 @@ def test_a_bad_value_names_its_place_and_the_remedy(name: str, value: str) -> No
         resolved(environment={f"SLUICE_{name.upper()}": value})
     assert f"SLUICE_{name.upper()}" in str(caught.value)
     assert f"--sluice-{name.replace('_', '-')}" in caught.value.remedy
+
+
+def test_the_modes_of_kafka_are_those_that_there_is_a_broker_for() -> None:
+    for mode in BROKERS:
+        assert resolved(environment={"SLUICE_KAFKA": mode})["kafka"] == mode
+    assert resolved()["kafka"] == "kraft"
+    with pytest.raises(BadDeclaration, match="kraft or zookeeper"):
+        resolved(environment={"SLUICE_KAFKA": "both"})
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pytest_sluice.backends.inventory import PLACES, Inventory
-from pytest_sluice.contracts import Backend, Completed, Endpoint, Launch, Role, Site, View
+from pytest_sluice.contracts import Backend, Completed, Endpoint, Launch, Role, Site, Tools, View
 from pytest_sluice.errors import ServiceNotReady, Unsupported
 
 
@@ -28,6 +28,11 @@ class ExternalBackend:
         self._local = local
         addressed = (name.partition(".")[0] for name in inventory.addresses)
         self._services = {*services, *addressed}
+
+    @property
+    def tools(self) -> Tools:
+        """Those of the components and commands, which run locally."""
+        return self._local.tools
 
     def start(self, role: Role) -> None:
         """Start a component; a service is there already."""
@@ -79,6 +84,10 @@ class ExternalBackend:
     def stop(self, role: str, *, grace: float = 10) -> int:
         """Stop a component; the exit code."""
         return self._owned("stop", role).stop(role, grace=grace)
+
+    def save_logs(self) -> None:
+        """Those of the components."""
+        self._local.save_logs()
 
     def scratch(self, name: str) -> Path:
         """A local folder."""

@@ -136,7 +136,9 @@ def _access(path: Path, found: Mapping[str, Mapping[str, Any]]) -> Access:
         for table in ("kafka", "presto")
     )
     access = Access(
-        KafkaAccess(**kafka), found.get("hdfs", {}).get("user", ""), PrestoAccess(**presto)
+        kafka=KafkaAccess(**kafka),
+        hdfs_user=found.get("hdfs", {}).get("user", ""),
+        presto=PrestoAccess(**presto),
     )
     if access.kafka.security_protocol.startswith("SASL") and not access.kafka.sasl_mechanism:
         raise _bad(f"{path}: [kafka] sasl_mechanism: one is needed for SASL", MECHANISMS)

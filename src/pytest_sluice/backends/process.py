@@ -2,21 +2,16 @@
 
 import itertools
 import os
-import re
-import shutil
 import signal
 from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_sluice.access import Access
+from pytest_sluice.backends.deaths import SEARCHED_LINES, died, overdue
 from pytest_sluice.cluster import Cluster
 from pytest_sluice.contracts import Completed, Endpoint, Launch, Role, Site, Tools, View
-from pytest_sluice.errors import ServiceNotReady, SluiceError
-from pytest_sluice.services.jvm import TEMPORARY
-
-# What a role inherits of the environment of the tests. JAVA_TOOL_OPTIONS, SPARK_HOME and the like
-# would make a run differ from machine to machine.
-INHERITED = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "USER")
+from pytest_sluice.errors import SluiceError
+from pytest_sluice.launching import environment, lay_out, make_state
 
 # Of the process, not of a backend: two backends of one cluster must not share a command's files.
 COMMANDS = itertools.count(1)
@@ -25,8 +20,8 @@ COMMANDS = itertools.count(1)
 class ProcessBackend:
     """Roles as processes of one :class:`Cluster`; their logs go to ``logs``.
 
-    ``templates`` holds a prepared first ``state`` by role name; where one is missing the role's own
-    ``prepare`` command makes it.
+    ``templates`` holds prepared first states, each by the name of its template, which is the
+    role's where it has no other; where one is missing the role's own ``prepare`` command makes it.
     """
 
     name = "process"
@@ -51,6 +46,7 @@ class ProcessBackend:
             if self._runs(role.name):
                 return
             self.make_state(role)
+            role.before(site)
             self._spawn(role.name, role.render(site), site.directory)
 
     def endpoint(self, role: str, port: str, view: View = "host") -> Endpoint:
@@ -82,7 +78,7 @@ class ProcessBackend:
             self.kill(name)
         completed = Completed(-1 if code is None else code, out.read_bytes(), err.read_bytes())
         if code is None:
-            raise _overdue(launch, seconds, completed.output)
+            raise overdue(launch, seconds, completed.output)
         return completed
 
     def exit_code(self, role: str) -> int | None:
@@ -97,6 +93,9 @@ class ProcessBackend:
         except FileNotFoundError:
             return []
         return text.splitlines()[-lines:]
+
+    def save_logs(self) -> None:
+        """Nothing: they are files already."""
 
     def log_path(self, role: str) -> Path:
         """Where the role's output goes; it stays after the cluster."""
@@ -134,11 +133,7 @@ class ProcessBackend:
         """Raise :class:`ServiceNotReady` with the end of the log when the role is dead."""
         code = self.exit_code(role)
         if code is not None:
-            raise ServiceNotReady(
-                f"{role} died with exit code {code}",
-                checked=[*_causes(self.logs(role, 2000)), *self.logs(role)],
-                remedy=f"its whole log is {self.log_path(role)}",
-            )
+            raise died(role, code, self.logs(role, SEARCHED_LINES), str(self.log_path(role)))
 
     def site(self, role: Role) -> Site:
         """The place of a role: its directory, endpoints, and those of its peers."""
@@ -151,29 +146,12 @@ class ProcessBackend:
 
     def make_state(self, role: Role) -> Path:
         """Make the role's first state where it has none: a copy of its template, or by itself."""
-        site = self.site(role)
-        template = self.templates / role.name
-        if site.state.exists():
-            return site.state
-        site.directory.mkdir(parents=True, exist_ok=True)
-        if template.exists():
-            shutil.copytree(template, site.state)
-        elif role.prepare:
-            self._prepare(role, role.prepare(site), site)
-        else:
-            site.state.mkdir()
-        return site.state
-
-    def _prepare(self, role: Role, launch: Launch, site: Site) -> None:
-        completed = self.exec(
-            f"{role.name}-prepare",
-            Launch(launch.argv, launch.environment, launch.files, site.directory),
+        return make_state(
+            role,
+            self.site(role),
+            self.templates / (role.template or role.name),
+            lambda launch: self.exec(f"{role.name}-prepare", launch),
         )
-        if completed.code:
-            raise ServiceNotReady(
-                f"{role.name} could not be prepared: exit code {completed.code}",
-                checked=completed.output.splitlines()[-20:],
-            )
 
     def _spawn(
         self,
@@ -183,19 +161,12 @@ class ProcessBackend:
         out: Path | None = None,
         err: Path | None = None,
     ) -> None:
-        for file, text in launch.files.items():
-            path = directory / file
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-            if text.startswith("#!"):  # a script is there to be run
-                path.chmod(0o755)
-        temporary = directory / TEMPORARY
-        temporary.mkdir(exist_ok=True)
+        lay_out(launch, directory)
         self.cluster.ask(
             "spawn",
             name=name,
             argv=launch.argv,
-            environment={**_inherited(), "TMPDIR": str(temporary), **launch.environment},
+            environment=environment(launch, directory, os.environ),
             directory=str(launch.directory or directory),
             out=str(out or self.log_path(name)),
             err=str(err or out or self.log_path(name)),
@@ -217,27 +188,6 @@ class ProcessBackend:
             ) from None
 
 
-# An exception's own line: what it is about stands above its trace, far from the end of a log.
-_EXCEPTION = re.compile(r"^(Caused by: |Exception in |[\w.]+(Error|Exception): )")
-
-
-def _causes(lines: Sequence[str]) -> list[str]:
-    """The distinct lines that name an exception, the last few of them, cut to a readable length."""
-    found = dict.fromkeys(line[:300] for line in lines if _EXCEPTION.match(line))
-    return list(found)[-4:]
-
-
 def _role_and_port(peer: str) -> tuple[str, str]:
     role, _, port = peer.partition(".")
     return role, port
-
-
-def _inherited() -> dict[str, str]:
-    return {name: os.environ[name] for name in INHERITED if name in os.environ}
-
-
-def _overdue(launch: Launch, seconds: float, output: str) -> SluiceError:
-    return SluiceError(
-        f"{Path(launch.argv[0]).name} ran for {seconds:g} s without an end, and was killed",
-        checked=[" ".join(launch.argv[-6:]), *output.splitlines()[-20:]],
-    )

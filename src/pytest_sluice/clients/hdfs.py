@@ -4,19 +4,20 @@ from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
+from pytest_sluice.access import Access
 from pytest_sluice.contracts import Endpoint
 
 
 class Hdfs:
     """A client of the file system over WebHDFS, for tests. Paths are absolute: ``/tmp/table``.
 
-    ``user`` is the name by which it goes; empty leaves that to the NameNode.
+    ``rpc`` is what files are called by inside the cluster, ``http`` where WebHDFS answers.
     """
 
-    def __init__(self, rpc: Endpoint, http: Endpoint, user: str = "") -> None:
+    def __init__(self, rpc: Endpoint, http: Endpoint, access: Access | None = None) -> None:
         self.url = f"hdfs://{rpc}"
         self.http = http
-        self._user = user or None
+        self._access = access or Access()
         self._rows: dict[str, int] = {}
 
     @cached_property
@@ -28,7 +29,8 @@ class Hdfs:
             "webhdfs",
             host=self.http.host,
             port=self.http.port,
-            user=self._user,
+            user=self._access.hdfs_user or None,
+            data_proxy=dict(self._access.data_nodes()),
             use_listings_cache=False,
         )
 

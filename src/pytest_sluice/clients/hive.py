@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from pytest_sluice.contracts import Backend, Tools
+from pytest_sluice.contracts import Backend
 from pytest_sluice.errors import SluiceError
 from pytest_sluice.services.hdfs import client_settings
 from pytest_sluice.services.hive import cli
@@ -15,11 +15,8 @@ CLI_SECONDS = 180.0
 class Hive:
     """HiveQL through the real Hive CLI; each call is a process of some seconds."""
 
-    def __init__(
-        self, backend: Backend, tools: Tools, directory: Path, replication: int = 1
-    ) -> None:
+    def __init__(self, backend: Backend, directory: Path, replication: int = 1) -> None:
         self._backend = backend
-        self._tools = tools
         self._directory = directory
         self._replication = replication
 
@@ -36,7 +33,7 @@ class Hive:
         metastore = self._backend.endpoint("metastore", "thrift", "inside")
         namenode = self._backend.endpoint("namenode", "rpc", "inside")
         hdfs = client_settings(namenode, self._replication)
-        launch = cli(self._tools, self._directory, metastore, hdfs, arguments)
+        launch = cli(self._backend.tools, self._directory, metastore, hdfs, arguments)
         completed = self._backend.exec("metastore", launch, seconds=CLI_SECONDS)
         if completed.code:
             raise HiveQLFailed(

@@ -4,7 +4,7 @@ import itertools
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -74,6 +74,16 @@ class Kafka:
             raise NotYet(f"{type(error).__name__}: {error}") from error
         if named < brokers:
             raise NotYet(f"a metadata reply with {named} brokers of {brokers}")
+
+    def probe_led(self, topics: Collection[str]) -> None:
+        """NotYet unless clients are told of a leader for every partition of these topics."""
+        try:
+            with self._admin() as admin:
+                led = {topic["name"] for topic in admin.describe_topics() if _is_led(topic)}
+        except BrokerFailed as error:
+            raise NotYet(error.cause) from error
+        if missing := set(topics) - led:
+            raise NotYet(f"nobody leads {', '.join(sorted(missing))}")
 
     def brokers(self) -> list[tuple[str, int]]:
         """The addresses to which the brokers send their clients on: hosts and ports."""
@@ -235,6 +245,11 @@ class Kafka:
 def _connect(server: str) -> None:
     host, _, port = server.rpartition(":")
     socket.create_connection((host, int(port)), timeout=5).close()
+
+
+def _is_led(topic: Any) -> bool:
+    partitions = topic["partitions"]
+    return bool(partitions) and all(part["leader_id"] >= 0 for part in partitions)
 
 
 def _read(consumer: Any, topic: str, partition: int, end: int) -> Iterator[Any]:

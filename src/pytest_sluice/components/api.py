@@ -16,7 +16,7 @@ def role(name: str, api: Api, values: Mapping[str, str]) -> Role:
         filled = {
             **values,
             "python": str(site.tools.python),
-            "host": own.host,
+            "host": "0.0.0.0" if site.contained else own.host,
             "port": str(own.port),
         }
         return Launch(

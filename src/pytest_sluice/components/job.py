@@ -1,6 +1,7 @@
 """The Spark application of the pipeline under test, as a role: spark-submit, client mode."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pytest_sluice.contracts import Launch, Role, Site
@@ -44,28 +45,10 @@ def role(name: str, job: Job, values: Mapping[str, str], hdfs: Mapping[str, str]
     """The declared application; ``hdfs`` are settings of the file system's client."""
 
     def render(site: Site) -> Launch:
-        environment = {
-            **_environment(site),
-            **_triggers(job),
-            **fill_all(job.environment, values),
-        }
-        conf = {**_conf(site), **{f"spark.hadoop.{k}": v for k, v in hdfs.items()}, **job.conf}
-        if not is_local(conf["spark.master"]):
-            conf = {**_executors(site), **conf}
-        words = [word for key, value in conf.items() for word in ("--conf", f"{key}={value}")]
-        return Launch(
-            argv=java(
-                site.tools,
-                site.directory,
-                "spark",
-                _class_path(site, environment),
-                (MAIN, *words, str(job.application)),
-                heap="600m",
-                options=(*MODULE_OPTIONS, log_option(site.directory)),
-            ),
-            environment=environment,
-            files=log_file(),
-        )
+        environment = {**_triggers(job), **fill_all(job.environment, values)}
+        conf = {**{f"spark.hadoop.{k}": v for k, v in hdfs.items()}, **job.conf}
+        launch = submit(site, conf, (str(job.application),), environment)
+        return replace(launch, environment={**launch.environment, **environment})
 
     return Role(name, render, "spark", ports={"driver": 0})
 
@@ -93,6 +76,32 @@ def _executors(site: Site) -> dict[str, str]:
         "spark.executor.instances": "2",  # yarn, k8s://
         "spark.cores.max": "2",  # spark://
     }
+
+
+def submit(
+    site: Site,
+    conf: Mapping[str, str],
+    arguments: Sequence[str],
+    environment: Mapping[str, str] = {},
+) -> Launch:
+    """spark-submit with ``conf`` on top of our defaults, and below what ``arguments`` say."""
+    settings = {**_conf(site), **conf}
+    if not is_local(settings["spark.master"]):
+        settings = {**_executors(site), **settings}
+    words = [word for key, value in settings.items() for word in ("--conf", f"{key}={value}")]
+    return Launch(
+        argv=java(
+            site.tools,
+            site.directory,
+            "spark",
+            _class_path(site, environment),
+            (MAIN, *words, *arguments),
+            heap="600m",
+            options=(*MODULE_OPTIONS, log_option(site.directory)),
+        ),
+        environment=_environment(site),
+        files=log_file(),
+    )
 
 
 def _conf(site: Site) -> dict[str, str]:

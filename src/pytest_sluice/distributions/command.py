@@ -4,7 +4,6 @@ import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from pytest_sluice.distributions import cache_root, provision
 from pytest_sluice.distributions.bench_tool import ensure_ab
@@ -12,15 +11,6 @@ from pytest_sluice.distributions.report import Bar, Both, Report, Summary, plain
 from pytest_sluice.errors import SluiceError
 
 AB = "ab"
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the subcommand."""
-    parser.add_argument("names", nargs="*", metavar="name", help="distributions (default: all)")
-    parser.add_argument("--json", type=Path, metavar="PATH", help="write seconds and bytes by step")
-    parser.add_argument(
-        "--verify", action="store_true", help="read every file again, not just its size and time"
-    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,61 +1,82 @@
 """The services of a backend as nodes of the graph: started, and ready by a real request."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
+from typing import Any
 
 from pytest_sluice.clients.hdfs import Hdfs
 from pytest_sluice.clients.hive import Hive
 from pytest_sluice.clients.kafka import Kafka
-from pytest_sluice.contracts import Backend, Role, Tools, joined
+from pytest_sluice.contracts import Backend, Role, joined
 from pytest_sluice.events import Journal
 from pytest_sluice.flow.belongings import Hands
 from pytest_sluice.flow.guest import Guest
 from pytest_sluice.graph import Graph
-from pytest_sluice.services import hdfs, hive, kafka, presto
+from pytest_sluice.services import hdfs, hive, kafka, presto, zookeeper
 from pytest_sluice.sql import Presto
 from pytest_sluice.waiting import Deadline, wait_for
-
-ROLES: tuple[Role, ...] = (
-    kafka.ROLE,
-    hdfs.NAMENODE_ROLE,
-    hdfs.DATANODE_ROLE,
-    hive.ROLE,
-    presto.ROLE,
-)
-SERVICES = tuple(role.name for role in ROLES)
 
 # Seconds without an answer after which a role that still runs is given up; scaled by the setting
 # timeout_factor. The slowest here needs 12 s on two busy cores.
 READY_SECONDS = 90.0
 
 
+def roles(mode: kafka.Mode = "kraft") -> tuple[Role, ...]:
+    """The roles of all services, with Kafka in this mode."""
+    ensemble = (zookeeper.ROLE,) if mode == "zookeeper" else ()
+    return (
+        *ensemble,
+        kafka.BROKERS[mode],
+        hdfs.NAMENODE_ROLE,
+        hdfs.DATANODE_ROLE,
+        hive.ROLE,
+        presto.ROLE,
+    )
+
+
 class Deployment:
-    """The services of one backend. Nodes: kafka, hdfs, metastore, presto-server."""
+    """The services of one backend. Nodes: kafka, hdfs, metastore, presto-server.
+
+    With Kafka in the mode zookeeper there is a node of that name as well, which kafka needs.
+    """
 
     def __init__(
         self,
         backend: Backend,
-        tools: Tools,
         journal: Journal,
         timeout_factor: float = 1,
+        mode: kafka.Mode = "kraft",
         replication: int = 0,
-        *,
         guest: Guest | None = None,
     ) -> None:
         self.backend = backend
-        self.tools = tools
         self.journal = journal
         self.timeout_factor = timeout_factor
         self._replication = replication
         # Of a cluster that is not the session's own; there it keeps to what it made itself.
         self.guest = guest
         self.graph = Graph(journal)
-        self.graph.add("kafka", (), self._kafka)
+        self.mode = mode
+        self._broker = kafka.BROKERS[mode]
+        # What the broker cannot be without.
+        self._ensemble = ("zookeeper",) if mode == "zookeeper" else ()
+        if self._ensemble:
+            self.graph.add("zookeeper", (), self.start_zookeeper)
+        self.graph.add("kafka", self._ensemble, self.start_kafka)
         self.graph.add("namenode", (), lambda: backend.start(hdfs.NAMENODE_ROLE))
         self.graph.add("datanode", (), lambda: backend.start(hdfs.DATANODE_ROLE))
         self.graph.add("hdfs", ("namenode", "datanode"), self._hdfs)
         self.graph.add("metastore", (), self._metastore)
         self.graph.add("presto-server", (), self._presto)
+
+    def roles_for(self, nodes: Iterable[str]) -> tuple[Role, ...]:
+        """The roles of services that these nodes of the graph come to need."""
+        needed = {name.removesuffix("-server") for name in self.graph.closure(nodes)}
+        return tuple(role for role in roles(self.mode) if role.name in needed)
+
+    def join(self, node: str) -> Any:
+        """Start a service with all that it needs, and wait until it is ready; its client."""
+        return self.graph.join(node)
 
     @cached_property
     def replication(self) -> int:
@@ -98,12 +119,12 @@ class Deployment:
 
     def hdfs(self) -> Hdfs:
         """A client of the file system."""
-        endpoint, user = self.backend.endpoint, self.backend.access.hdfs_user
-        return Hdfs(endpoint("namenode", "rpc"), endpoint("namenode", "http"), user)
+        rpc = self.backend.endpoint("namenode", "rpc", "inside")
+        return Hdfs(rpc, self.backend.endpoint("namenode", "http"), self.backend.access)
 
     def hive(self, name: str) -> Hive:
         """The Hive CLI, with its files in a folder of that name."""
-        return Hive(self.backend, self.tools, self.backend.scratch(name), self.replication)
+        return Hive(self.backend, self.backend.scratch(name), self.replication)
 
     def hands(self) -> Hands:
         """By what a guest removes what it made."""
@@ -115,11 +136,28 @@ class Deployment:
         catalogs = {by: access.catalogs.get(by, own) for by, own in presto.CATALOGS.items()}
         return Presto(endpoint.host, endpoint.port, schema, catalogs, access)
 
-    def _kafka(self) -> Kafka:
-        self.backend.start(kafka.ROLE)
+    def start_kafka(self) -> Kafka:
+        """Start the broker (again) and wait until it answers; its client."""
+        for name in self._ensemble:
+            self.backend.require_alive(name)
+        self.backend.start(self._broker)
         client = self.kafka()
-        self.await_role("kafka", client.probe_ready)
+        self.await_role("kafka", lambda: self._probe_kafka(client), beside=self._ensemble)
         return client
+
+    def _probe_kafka(self, client: Kafka) -> None:
+        client.probe_ready()
+        if self._ensemble:
+            # A broker that starts again with ZooKeeper tells of itself before it tells of its
+            # topics.
+            endpoint = self.backend.endpoint("zookeeper", "client")
+            client.probe_led(zookeeper.children(endpoint, kafka.TOPICS))
+
+    def start_zookeeper(self) -> None:
+        """Start ZooKeeper (again) and wait until it answers."""
+        self.backend.start(zookeeper.ROLE)
+        endpoint = self.backend.endpoint("zookeeper", "client")
+        self.await_role("zookeeper", lambda: zookeeper.probe_ready(endpoint))
 
     def _hdfs(self) -> Hdfs:
         http = self.backend.endpoint("namenode", "http")

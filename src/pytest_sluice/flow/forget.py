@@ -15,7 +15,7 @@ from pytest_sluice.class_data import prepared_root, templates, tools
 from pytest_sluice.cluster import Cluster
 from pytest_sluice.events import Journal
 from pytest_sluice.flow.belongings import Belongings, remove
-from pytest_sluice.flow.deployment import ROLES, SERVICES, Deployment
+from pytest_sluice.flow.deployment import Deployment, roles
 
 
 def forget_command(belongings: Belongings, external: str, root: Path, log: Path) -> list[str]:
@@ -38,9 +38,10 @@ def forget(list_file: Path, external: str, root: Path, say: Callable[[str], None
     prepared, inventory = prepared_root(), read_inventory(external, root)
     with Cluster.create() as cluster:
         logs = cluster.directory / "logs"
-        local = ProcessBackend(cluster, tools(prepared), ROLES, logs, templates(prepared))
-        backend = ExternalBackend(inventory, local, SERVICES)
-        deployment = Deployment(backend, local.tools, Journal(logs / "events.jsonl"))
+        services = roles()
+        local = ProcessBackend(cluster, tools(prepared), services, logs, templates(prepared))
+        backend = ExternalBackend(inventory, local, [role.name for role in services])
+        deployment = Deployment(backend, Journal(logs / "events.jsonl"))
         left = remove(belongings, things, deployment.hands())
     for failure in left:
         say(f"still there: {failure}")

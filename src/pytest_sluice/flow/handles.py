@@ -65,8 +65,8 @@ class RunApi(RunProcess):
 
     def burst(self, burst: Burst) -> Answers:
         """Send a burst with the real ``ab``, and count every answer by its status."""
-        inside = self.backend.endpoint(self.role, "http", "inside")
-        command = tuple(ab_command(burst, inside.host, inside.port))
+        beside = self.backend.endpoint(self.role, "http", "beside")
+        command = tuple(ab_command(burst, beside.host, beside.port))
         # An API may take seconds to say that it cannot store one request.
         seconds = 60 + 10 * burst.requests
         done = self.backend.exec(self.role, Launch(command), seconds=seconds)

@@ -158,7 +158,7 @@ def _namenode_rpc(_deployment: Deployment, endpoint: Endpoint, seconds: float) -
 
 def _namenode_http(deployment: Deployment, endpoint: Endpoint, _seconds: float) -> None:
     hdfs.probe_ready(endpoint)
-    Hdfs(endpoint, endpoint, deployment.backend.access.hdfs_user).names("/")
+    Hdfs(endpoint, endpoint, deployment.backend.access).names("/")
 
 
 def _metastore(_deployment: Deployment, endpoint: Endpoint, _seconds: float) -> None:

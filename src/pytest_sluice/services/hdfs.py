@@ -4,6 +4,7 @@ import json
 import socket
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 from xml.sax.saxutils import escape
 
@@ -144,15 +145,28 @@ def datanode(number: int) -> Role:
 
 def probe_ready(http: Endpoint, datanodes: int = 1) -> None:
     """Ready is a NameNode that counts so many live DataNodes."""
-    url = f"http://{http}/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState"
+    live = _bean(http, "NameNode", "FSNamesystemState").get("NumLiveDataNodes", 0)
+    if live < datanodes:
+        raise NotYet(f"a NameNode with {live} live DataNodes of {datanodes}")
+
+
+def probe_datanode(http: Endpoint) -> None:
+    """Ready is a DataNode whose every NameNode has taken it in."""
+    told = json.loads(_bean(http, "DataNode", "DataNodeInfo").get("BPServiceActorInfo", "[]"))
+    states = [actor["ActorState"] for actor in told]
+    if not states or set(states) != {"RUNNING"}:
+        raise NotYet(f"a DataNode that is {', '.join(states) or 'of no NameNode'}")
+
+
+def _bean(http: Endpoint, service: str, name: str) -> dict[str, Any]:
+    """What a daemon tells of itself; empty before it knows."""
+    url = f"http://{http}/jmx?qry=Hadoop:service={service},name={name}"
     try:
         with urlopen(url, timeout=5) as answer:
             beans = json.load(answer)["beans"]
-            live = beans[0]["NumLiveDataNodes"] if beans else 0
+            return dict(beans[0]) if beans else {}
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise NotYet(f"{type(error).__name__}: {error}") from error
-    if live < datanodes:
-        raise NotYet(f"a NameNode with {live} live DataNodes of {datanodes}")
 
 
 def probe_rpc(rpc: Endpoint, seconds: float = 5) -> None:

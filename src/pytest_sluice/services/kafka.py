@@ -1,23 +1,27 @@
-"""Kafka in KRaft mode: brokers that are their own controllers, one of them or several."""
+"""Kafka: brokers that are their own controllers, or the last version, one of it, with ZooKeeper."""
 
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from pytest_sluice.contracts import Endpoint, Launch, Role, Site
+from pytest_sluice.services import zookeeper
 from pytest_sluice.services.jvm import java
+
+Mode = Literal["kraft", "zookeeper"]
 
 # Any 22 characters of URL-safe base64 that encode 16 bytes; one cluster never meets another.
 CLUSTER_ID = "c2x1aWNlLWNsdXN0ZXItMQ"
+BROKER_ID = "1"
 # On which port a broker in a container serves the host.
 OUTSIDE = {"client": 9092}
 
+# The distribution of the broker that runs with ZooKeeper, and the name of its state and JVM.
+WITH_ZOOKEEPER = "kafka-zookeeper"
+
 PROPERTIES = """\
-process.roles=broker,controller
-node.id={number}
-controller.quorum.voters={voters}
-controller.listener.names=CONTROLLER
-listeners={listeners},CONTROLLER://{controller}
+listeners={listeners}
 advertised.listeners={advertised}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,HOST:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=PLAINTEXT
@@ -28,16 +32,52 @@ offsets.topic.num.partitions=1
 transaction.state.log.replication.factor={replicas}
 transaction.state.log.min.isr={in_sync}
 transaction.state.log.num.partitions=1
-share.coordinator.state.topic.replication.factor={replicas}
-share.coordinator.state.topic.min.isr={in_sync}
-share.coordinator.state.topic.num.partitions=1
 group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
 log.cleaner.dedupe.buffer.size=4194304
 """
 
+KRAFT = """\
+process.roles=broker,controller
+node.id={number}
+controller.quorum.voters={voters}
+controller.listener.names=CONTROLLER
+share.coordinator.state.topic.replication.factor={replicas}
+share.coordinator.state.topic.min.isr={in_sync}
+share.coordinator.state.topic.num.partitions=1
+"""
 
-def _properties(site: Site, number: int, of: int) -> dict[str, str]:
+# A broker that dies is in ZooKeeper until its session ends: soon, but not for a stall of the
+# machine.
+ZOOKEEPER = """\
+broker.id={id}
+zookeeper.connect={zookeeper}
+zookeeper.session.timeout.ms=3000
+zookeeper.connection.timeout.ms=30000
+"""
+# Where ZooKeeper has the brokers that live, and the topics.
+IDS, TOPICS = "/brokers/ids", "/brokers/topics"
+
+
+def _kraft(site: Site, number: int, of: int) -> dict[str, str]:
+    size = _size(of)
+    own = KRAFT.format(number=number, voters=_voters(site, of), **size)
+    controller = {"CONTROLLER": site.endpoints["controller"]}
+    return {"server.properties": _common(site, size, controller) + own}
+
+
+def _with_zookeeper(site: Site) -> dict[str, str]:
+    own = ZOOKEEPER.format(id=BROKER_ID, zookeeper=site.peers["zookeeper.client"])
+    return {"server.properties": _common(site, _size(1)) + own}
+
+
+def _size(of: int) -> dict[str, int]:
+    """How often the broker's own topics are kept, with so many brokers."""
+    return {"replicas": of, "in_sync": min(of, 2)}
+
+
+def _common(site: Site, size: Mapping[str, int], more: Mapping[str, Endpoint] = {}) -> str:
+    """What both modes have, with ``more`` listeners that no client is told of."""
     client = site.endpoints["client"]
     listeners = {"PLAINTEXT": client}
     advertised = dict(listeners)
@@ -45,17 +85,12 @@ def _properties(site: Site, number: int, of: int) -> dict[str, str]:
         # A broker tells each client where to go on: to the host another address than inside.
         listeners["HOST"] = Endpoint(client.host, OUTSIDE["client"])
         advertised["HOST"] = published
-    text = PROPERTIES.format(
-        listeners=_urls(listeners),
+    return PROPERTIES.format(
+        listeners=_urls({**listeners, **more}),
         advertised=_urls(advertised),
-        controller=site.endpoints["controller"],
         state=site.state,
-        number=number,
-        voters=_voters(site, of),
-        replicas=of,
-        in_sync=min(of, 2),
+        **size,
     )
-    return {"server.properties": text}
 
 
 def _urls(listeners: Mapping[str, Endpoint]) -> str:
@@ -70,14 +105,25 @@ def _voters(site: Site, of: int) -> str:
 
 
 def render(site: Site, number: int = 1, of: int = 1) -> Launch:
-    """Broker ``number`` of so many, on a formatted ``state``."""
-    return _launch(site, _properties(site, number, of), "kafka", "kafka.Kafka", str(_config(site)))
+    """Broker ``number`` of so many in KRaft mode, on a formatted ``state``."""
+    return _launch(site, _kraft(site, number, of), "kafka", "kafka.Kafka", str(_config(site)))
 
 
 def render_format(site: Site, number: int = 1, of: int = 1) -> Launch:
     """The command that formats an empty ``state``."""
     main = ("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(_config(site)))
-    return _launch(site, _properties(site, number, of), "kafka-format", *main)
+    return _launch(site, _kraft(site, number, of), "kafka-format", *main)
+
+
+def render_with_zookeeper(site: Site) -> Launch:
+    """The broker that runs with ZooKeeper; an empty ``state`` will do."""
+    main = ("kafka.Kafka", str(_config(site)))
+    return _launch(site, _with_zookeeper(site), WITH_ZOOKEEPER, *main)
+
+
+def await_unregistered(site: Site) -> None:
+    """Wait until ZooKeeper has forgotten a broker that died: it takes no second one of its id."""
+    zookeeper.await_absence(site.peers["zookeeper.client"], IDS, BROKER_ID)
 
 
 def _config(site: Site) -> Path:
@@ -85,8 +131,8 @@ def _config(site: Site) -> Path:
 
 
 def _launch(site: Site, files: Mapping[str, str], name: str, *main: str) -> Launch:
-    argv = java(site.tools, site.directory, name, site.tools.jars["kafka"], main, heap="256m")
-    return Launch(argv, files=files)
+    jars = site.tools.jars[WITH_ZOOKEEPER if name == WITH_ZOOKEEPER else "kafka"]
+    return Launch(java(site.tools, site.directory, name, jars, main, heap="256m"), files=files)
 
 
 def _name(number: int, of: int) -> str:
@@ -108,3 +154,16 @@ def role(number: int = 1, of: int = 1) -> Role:
 
 
 ROLE = role()
+
+ROLE_WITH_ZOOKEEPER = Role(
+    "kafka",
+    render_with_zookeeper,
+    "kafka",
+    ports={"client": 29092},
+    peers=("zookeeper.client",),
+    outside=OUTSIDE,
+    template=WITH_ZOOKEEPER,
+    before=await_unregistered,
+)
+
+BROKERS: Mapping[Mode, Role] = {"kraft": ROLE, "zookeeper": ROLE_WITH_ZOOKEEPER}

@@ -2,11 +2,13 @@
 
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import ip_address
+from pathlib import Path
 from urllib.request import urlopen
 
 from pytest_sluice.access import PrestoAccess
-from pytest_sluice.contracts import Endpoint, Launch, Role, Site
+from pytest_sluice.contracts import Endpoint, Launch, Role, Site, Tools
 from pytest_sluice.services.hdfs import client_settings, site_xml
 from pytest_sluice.services.jvm import java, opens
 from pytest_sluice.sql import MappingName
@@ -19,7 +21,7 @@ CONFIG = """\
 node.environment=sluice
 node.id=sluice-1
 node.internal-address={host}
-node.bind-ip={host}
+node.bind-ip={bind}
 coordinator=true
 node-scheduler.include-coordinator=true
 http-server.http.port={port}
@@ -54,7 +56,11 @@ def _files(site: Site) -> dict[str, str]:
     http = site.endpoints["http"]
     plugins = site.tools.jars["presto"][0].parent.parent / "plugin"
     config = CONFIG.format(
-        host=http.host, port=http.port, plugins=plugins, directory=site.directory
+        host=http.host,
+        bind=_bind_ip(http.host),
+        port=http.port,
+        plugins=plugins,
+        directory=site.directory,
     )
     return {
         "config.properties": config,
@@ -62,6 +68,17 @@ def _files(site: Site) -> dict[str, str]:
         "hdfs-site.xml": site_xml(client_settings(site.peers["namenode.rpc"])),
         **{f"catalog/{CATALOGS[by]}.properties": _catalog(site, by == "name") for by in CATALOGS},
     }
+
+
+def _bind_ip(host: str) -> str:
+    """The address to listen on; Presto takes no name.
+
+    Whoever has only a name is in a container, alone with its interfaces.
+    """
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        return "0.0.0.0"
 
 
 def _catalog(site: Site, by_name: bool) -> str:
@@ -90,6 +107,14 @@ def render(site: Site) -> Launch:
         options=options,
     )
     return Launch(argv, files=_files(site))
+
+
+def cli(tools: Tools, directory: Path, jars: Iterable[Path], arguments: Sequence[str]) -> Launch:
+    """The real Presto CLI with ``arguments``; without ``--execute`` it reads statements."""
+    main = ("com.facebook.presto.cli.Presto", *arguments)
+    argv = java(tools, directory, "presto-cli", jars, main, heap="128m")
+    # It would page through `less`, which need not be there.
+    return Launch(argv, environment={"PRESTO_PAGER": ""})
 
 
 ROLE = Role(

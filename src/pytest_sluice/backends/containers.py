@@ -1,0 +1,153 @@
+"""The containers backend: each role a container of its own, made by testcontainers.
+
+For one service of a test module, with whatever Docker there is and no compose file: its ports are
+published on the cluster's own loopback address, so nothing is raced for.
+"""
+
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pytest_sluice.backends.docker_roles import PROGRAM, DockerRoles, inner_port
+from pytest_sluice.backends.engine import container, discard, engine, told
+from pytest_sluice.cluster import Cluster
+from pytest_sluice.contracts import Endpoint, Role
+
+# Roles start in threads, and the configuration of testcontainers is one for all.
+_CONFIGURING = threading.Lock()
+
+LABEL = "pytest-sluice.cluster"
+# More than any one role needs: a leak ends in its container, and not on the machine.
+MEMORY = "1536m"
+
+
+class ContainersBackend(DockerRoles):
+    """Containers of ``image`` on a network of their own; ``root`` is mounted where it is.
+
+    Several of one cluster have a ``name`` each.
+    """
+
+    name = "containers"
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        roles: Sequence[Role],
+        logs: Path,
+        *,
+        image: str,
+        root: Path,
+        name: str = "",
+    ) -> None:
+        self.prefix = "-".join(filter(None, (docker_name(cluster), name)))
+        super().__init__(cluster, roles, logs, f"{LABEL}={self.prefix}")
+        self._image = image
+        self._services = {role.name for role in roles}
+        self._root = root
+
+    def ask_image(self, *words: str) -> bytes:
+        """In a container of its own, which is gone when this returns."""
+        with told(f"run {' '.join(words)} in {self._image}"):
+            answer: bytes = engine().containers.run(
+                self._image, [*PROGRAM, *words], remove=True, labels=self._labels
+            )
+        return answer
+
+    def find(self, role: str) -> Any:
+        """By its name."""
+        return container(self._name(role))
+
+    def inside_host(self, role: str) -> str:
+        """The role's name, an alias on the cluster's network."""
+        return role
+
+    def published(self, role: str, number: int) -> Endpoint:
+        """Claimed before the container is made, since a broker has to tell it to its clients."""
+        answer = self.cluster.ask(
+            "endpoint",
+            role=self._name(role),
+            port=str(number),
+            preferred=number,
+            wildcard=False,
+        )
+        return Endpoint(answer["host"], answer["port"])
+
+    def create(self, role: Role) -> None:
+        """A container by testcontainers; its reaper is not needed, since the supervisor reaps."""
+        from testcontainers.core.container import DockerContainer
+
+        made = DockerContainer(self._image)
+        made.with_name(self._name(role.name)).with_command(self.start_command(role))
+        made.with_volume_mapping(self._root, str(self._root), "ro")
+        made.with_network(self._network()).with_network_aliases(role.name)
+        made.with_kwargs(labels=self._labels, init=True, mem_limit=MEMORY)
+        # Its own way to bind a port has no place for the address.
+        made.ports = self._ports(role)  # type: ignore[assignment]
+        with told(f"start {role.name}"), _without_reaper():
+            made.start()
+
+    def promise(self) -> None:
+        """Have all that will be made removed when the cluster ends, however it ends."""
+        words = ("discard", self.label)
+        self.cluster.undo(self.label, [sys.executable, "-m", "pytest_sluice", *words])
+
+    def close(self) -> None:
+        """Save the logs and remove everything now."""
+        self.save_logs()
+        discard(self.label)
+        self.cluster.undone(self.label)
+
+    def start_command(self, role: Role) -> list[str]:
+        """A service knows how to make its first state; a component is rendered here."""
+        if role.name not in self._services:
+            return super().start_command(role)
+        site = self.site(role)
+        peers = [f"--peer={name}={where}" for name, where in site.peers.items()]
+        published = [f"--published={port}={where}" for port, where in site.published.items()]
+        return [*PROGRAM, "serve", role.name, f"--host={role.name}", *peers, *published]
+
+    def _ports(self, role: Role) -> dict[str, tuple[str, int]]:
+        numbers = {role.outside.get(port, inner_port(role, port)) for port in role.ports}
+        claimed = {number: self.published(role.name, number) for number in numbers}
+        return {f"{number}/tcp": (where.host, where.port) for number, where in claimed.items()}
+
+    def _network(self) -> Any:
+        """The cluster's network; made where it is not there yet."""
+        from testcontainers.core.network import Network
+
+        network = Network(docker_network_kw={"labels": self._labels})
+        network.name = self.prefix
+        with self.cluster.lock("network"), told("make a network"):
+            if not engine().networks.list(names=[self.prefix]):
+                network.create()
+        return network
+
+    @property
+    def _labels(self) -> dict[str, str]:
+        return {LABEL: self.prefix}
+
+    def _name(self, role: str) -> str:
+        return f"{self.prefix}-{role}"
+
+
+def docker_name(cluster: Cluster) -> str:
+    """What containers, networks and projects of a cluster are named after.
+
+    A name of a host has no underscore, and Java refuses one that has.
+    """
+    return cluster.directory.name.replace("_", "-")
+
+
+@contextmanager
+def _without_reaper() -> Iterator[None]:
+    from testcontainers.core.config import testcontainers_config as config
+
+    with _CONFIGURING:
+        before, config.ryuk_disabled = config.ryuk_disabled, True
+        try:
+            yield
+        finally:
+            config.ryuk_disabled = before

@@ -1,0 +1,105 @@
+"""What pytest-docker is told where the backend is compose. Override each as its users know it.
+
+The project has an own name and an own loopback address, so that two sessions do not meet. Its
+containers belong to the supervisor: when pytest is killed, they are removed none the less.
+"""
+
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from pytest_sluice.backends.compose import COMPONENTS, Project, label_of, variables
+from pytest_sluice.backends.containers import docker_name
+from pytest_sluice.backends.engine import left
+from pytest_sluice.errors import ServiceNotReady
+from pytest_sluice.fixtures import SESSION
+from pytest_sluice.flow.deployment import roles
+from pytest_sluice.protocol import MARK
+from pytest_sluice.session import Session
+
+
+@pytest.fixture(scope="session")
+def docker_compose_file(pytestconfig: pytest.Config) -> str:
+    """The file ``docker-compose.yml`` of the root directory."""
+    return str(pytestconfig.rootpath / "docker-compose.yml")
+
+
+@pytest.fixture(scope="session")
+def docker_compose_project_name(pytestconfig: pytest.Config) -> Iterator[str]:
+    """The name of the cluster, which xdist's workers share."""
+    cluster = pytestconfig.stash[SESSION].cluster
+    name = docker_name(cluster)
+    yield name
+    label = label_of(name)
+    if not left(label):  # in good order, so that the supervisor need not look for anything
+        cluster.undone(label)
+
+
+@pytest.fixture(scope="session")
+def docker_compose_command(pytestconfig: pytest.Config) -> str:
+    """``docker compose`` with the variables of the cluster, and its mark, by which it is killed."""
+    session = pytestconfig.stash[SESSION]
+    path = session.cluster.directory / "compose.env"
+    mode = session.settings["kafka"]
+    found = variables(session.cluster, roles(mode), pytestconfig.rootpath)
+    found |= {"SLUICE_IMAGE": session.settings["image"], "SLUICE_KAFKA": mode}
+    if mode == "zookeeper":
+        found["COMPOSE_PROFILES"] = "zookeeper"
+    path.write_text("".join(f"{name}={value}\n" for name, value in found.items()), "utf-8")
+    mark = f"{MARK}={session.cluster.directory}"
+    return shlex.join(["env", mark, "docker", "compose", "--env-file", str(path)])
+
+
+@pytest.fixture(scope="session")
+def docker_setup(pytestconfig: pytest.Config) -> Sequence[str]:
+    """Build what is not built; bring up what the selected tests need, and wait until it is well."""
+    wanted = [role.name for role in pytestconfig.stash[SESSION].wanted_roles]
+    return [f"up --build --wait --quiet-pull {' '.join((*wanted, *COMPONENTS))}"]
+
+
+@pytest.fixture(scope="session")
+def docker_cleanup(pytestconfig: pytest.Config) -> Sequence[str]:
+    """Remove everything at once; under xdist the controller does, when the last worker is done."""
+    return (
+        []
+        if hasattr(pytestconfig, "workerinput")
+        else ["down --volumes --remove-orphans --timeout 1"]
+    )
+
+
+@pytest.fixture(scope="session")
+def sluice_compose(
+    pytestconfig: pytest.Config,
+    request: pytest.FixtureRequest,
+    docker_compose_command: str,
+    docker_compose_file: str | Sequence[str],
+    docker_compose_project_name: str,
+) -> Iterator[Project]:
+    """The project, brought up by ``docker_services``; its services are used as they come up."""
+    session = pytestconfig.stash[SESSION]
+    files = docker_compose_file
+    paths = (files,) if isinstance(files, (str, os.PathLike)) else tuple(files)
+    project = Project(docker_compose_command, tuple(map(str, paths)), docker_compose_project_name)
+    words = ["discard", project.label]
+    session.cluster.undo(project.label, [sys.executable, "-m", "pytest_sluice", *words])
+    session.tell_project(project)
+    with session.cluster.lock("compose"), session.journal.node("compose"):
+        _bring_up(session, request, project)
+    project.up.set()
+    yield project
+    session.save_logs()
+
+
+def _bring_up(session: Session, request: pytest.FixtureRequest, project: Project) -> None:
+    try:
+        request.getfixturevalue("docker_services")
+    except Exception as error:
+        session.save_logs()
+        raise ServiceNotReady(
+            f"the compose project {project.name} did not come up",
+            checked=str(error).replace("\\n", "\n").splitlines()[-20:],
+            remedy=f"the logs of its containers are in {session.directory / 'logs'}",
+        ) from error
