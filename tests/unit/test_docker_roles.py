@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from pytest_sluice.backends.compose import Project
-from pytest_sluice.backends.deaths import died
 from pytest_sluice.backends.docker_roles import FIRST_FREE_PORT, bindings, inner_port
+from pytest_sluice.backends.stories import died
 from pytest_sluice.contracts import Endpoint, Launch, Role
 from pytest_sluice.errors import SluiceError
 

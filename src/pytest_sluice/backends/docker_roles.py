@@ -8,8 +8,8 @@ from time import monotonic
 from typing import Any
 
 from pytest_sluice.access import Access
-from pytest_sluice.backends.deaths import SEARCHED_LINES, died, overdue
 from pytest_sluice.backends.engine import containers, told
+from pytest_sluice.backends.stories import SEARCHED_LINES, died, known, overdue
 from pytest_sluice.cluster import Cluster
 from pytest_sluice.contracts import Completed, Endpoint, Launch, Role, Site, Tools, View
 from pytest_sluice.errors import ServiceNotReady, SluiceError
@@ -231,12 +231,7 @@ class DockerRoles(ABC):
         return found
 
     def _known(self, role: str) -> Role:
-        try:
-            return self._roles[role]
-        except KeyError:
-            raise SluiceError(
-                f"no role {role!r}", checked=[f"known are {', '.join(sorted(self._roles))}"]
-            ) from None
+        return known(self._roles, role)
 
 
 def inner_port(role: Role, port: str) -> int:

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_sluice.access import Access
-from pytest_sluice.backends.deaths import SEARCHED_LINES, died, overdue
+from pytest_sluice.backends.stories import SEARCHED_LINES, died, known, overdue
 from pytest_sluice.cluster import Cluster
 from pytest_sluice.contracts import Completed, Endpoint, Launch, Role, Site, Tools, View
-from pytest_sluice.errors import SluiceError
 from pytest_sluice.launching import environment, lay_out, make_state
 
 # Of the process, not of a backend: two backends of one cluster must not share a command's files.
@@ -180,12 +179,7 @@ class ProcessBackend:
         self.cluster.ask("signal", name=role, number=number)
 
     def _known(self, role: str) -> Role:
-        try:
-            return self._roles[role]
-        except KeyError:
-            raise SluiceError(
-                f"no role {role!r}", checked=[f"known are {', '.join(sorted(self._roles))}"]
-            ) from None
+        return known(self._roles, role)
 
 
 def _role_and_port(peer: str) -> tuple[str, str]:

@@ -44,6 +44,7 @@ def site(
         peers={peer: peers.get(peer) or _peer(peer) for peer in role.peers},
         tools=at_hand,
         published=published,
+        contained=True,
     )
 
 

@@ -3,7 +3,6 @@
 import json
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -57,7 +56,7 @@ def _files(site: Site) -> dict[str, str]:
     plugins = site.tools.jars["presto"][0].parent.parent / "plugin"
     config = CONFIG.format(
         host=http.host,
-        bind=_bind_ip(http.host),
+        bind="0.0.0.0" if site.contained else http.host,  # it takes no name
         port=http.port,
         plugins=plugins,
         directory=site.directory,
@@ -68,17 +67,6 @@ def _files(site: Site) -> dict[str, str]:
         "hdfs-site.xml": site_xml(client_settings(site.peers["namenode.rpc"])),
         **{f"catalog/{CATALOGS[by]}.properties": _catalog(site, by == "name") for by in CATALOGS},
     }
-
-
-def _bind_ip(host: str) -> str:
-    """The address to listen on; Presto takes no name.
-
-    Whoever has only a name is in a container, alone with its interfaces.
-    """
-    try:
-        return str(ip_address(host))
-    except ValueError:
-        return "0.0.0.0"
 
 
 def _catalog(site: Site, by_name: bool) -> str:

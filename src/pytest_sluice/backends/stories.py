@@ -1,10 +1,10 @@
-"""What is told of a role that died, or of a command that came to no end."""
+"""What is told of a role that nobody knows, or that died, or of a command that came to no end."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pytest_sluice.contracts import Launch
+from pytest_sluice.contracts import Launch, Role
 from pytest_sluice.errors import ServiceNotReady, SluiceError
 
 # How much of a log is searched for exceptions, and how much of its end is told.
@@ -12,6 +12,16 @@ SEARCHED_LINES = 2000
 TOLD_LINES = 20
 # An exception's own line: what it is about stands above its trace, far from the end of a log.
 _EXCEPTION = re.compile(r"^(Caused by: |Exception in |[\w.]+(Error|Exception): )")
+
+
+def known(roles: Mapping[str, Role], name: str) -> Role:
+    """The role of that name; SluiceError with the names that there are."""
+    try:
+        return roles[name]
+    except KeyError:
+        raise SluiceError(
+            f"no role {name!r}", checked=[f"known are {', '.join(sorted(roles))}"]
+        ) from None
 
 
 def died(role: str, code: int, log: Sequence[str], where: str) -> ServiceNotReady:
