@@ -57,6 +57,10 @@ class Child:
         """What it has printed."""
         return self._path("output.txt").read_text("utf-8", "replace")
 
+    def labels(self) -> list[str]:
+        """What everything carries that its clusters have on the engine."""
+        return [label_of(docker_name_of(cluster)) for cluster in sorted(self._clusters)]
+
     def notice(self) -> None:
         """See what its clusters are called; to be called all the while that it runs."""
         self._clusters |= set(self._temporary.glob(f"{PREFIX}*"))
@@ -67,7 +71,7 @@ class Child:
         return [
             *(f"file {path.name}" for path in self._temporary.iterdir()),
             *(f"process {each.pid} {_words(each)}" for each in self._processes()),
-            *(thing for label in self._labels() for thing in left(label)),
+            *(thing for label in self.labels() for thing in left(label)),
         ]
 
     def clear(self) -> None:
@@ -80,15 +84,12 @@ class Child:
         for process in self._processes():
             with suppress(psutil.Error):
                 process.kill()
-        for label in self._labels():
+        for label in self.labels():
             discard(label)
         self._folder.cleanup()
 
     def _path(self, name: str) -> Path:
         return Path(self._folder.name) / name
-
-    def _labels(self) -> list[str]:
-        return [label_of(docker_name_of(cluster)) for cluster in sorted(self._clusters)]
 
     def _processes(self) -> Iterator[psutil.Process]:
         """Supervisors, which have a cluster's directory as an argument, and what is marked."""

@@ -18,7 +18,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(HERE))
 
-from pytest_sluice.backends.engine import engine  # noqa: E402
+from pytest_sluice.backends.engine import engine, left  # noqa: E402
 from pytest_sluice.errors import SluiceError  # noqa: E402
 from pytest_sluice.waiting import Deadline, NotYet, WaitTimeout, wait_for  # noqa: E402
 from tools.child import Child  # noqa: E402
@@ -37,12 +37,13 @@ def run(cycle: Cycle) -> Result:
     child = Child([BACKEND])
     try:
         _await_moment(child, cycle)
-        result.seen = Counter(thing.split()[0] for thing in child.look())
+        result.seen = dict(Counter(thing.split()[0] for thing in child.look()))
         _end(child, cycle)
         _await_nothing(child, result)
     except SluiceError as error:
         result.trouble = f"{error}\n{child.output()[-3000:]}"
     finally:
+        result.labels = child.labels()
         child.clear()
     return result
 
@@ -101,9 +102,9 @@ def _await_nothing(child: Child, result: Result) -> None:
 
 def tell(cycle: Cycle, result: Result) -> None:
     """A line of progress."""
-    there = ", ".join(f"{number} {kind}" for kind, number in sorted(result.seen.items()))
+    there = ", ".join(f"{kind} {number}" for kind, number in sorted(result.seen.items()))
     outcome = f"nothing left after {result.gone_s} s" if result.clean else "NOT CLEAN"
-    print(f"cycles: {cycle.told()}: there was {there or 'nothing yet'}; {outcome}", flush=True)
+    print(f"cycles: {cycle.told()}: there were {there or 'nothing yet'}; {outcome}", flush=True)
     for line in (*result.left, *result.trouble.splitlines()):
         print(f"    {line}", flush=True)
 
@@ -128,8 +129,10 @@ def main() -> int:
             record.add(result := run(cycle))
             tell(cycle, result)
     unclean = sum(not each.clean for each in record.results)
+    late = [thing for each in record.results for label in each.labels for thing in left(label)]
     print(f"cycles: {len(record.results)} of them, {unclean} not clean; see {args.json}")
-    return 1 if unclean else 0
+    print(f"cycles: on the engine now: {', '.join(late) or 'nothing of them'}")
+    return 1 if unclean or late else 0
 
 
 if __name__ == "__main__":

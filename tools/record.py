@@ -19,9 +19,9 @@ class Cycle:
 
     @property
     def moment(self) -> float | None:
-        """Mid-test for one kill of five; the others 1, 3, 5, ... seconds after the start."""
+        """Mid-test for one kill of five; the others 1, 2, 3, ... seconds after the start."""
         row, place = divmod(self.number - 1, 5)
-        return None if self.kind == "up" or place == 0 else 2.0 * (4 * row + place) - 1
+        return None if self.kind == "up" or place == 0 else float(4 * row + place)
 
     def told(self) -> str:
         """In words."""
@@ -32,12 +32,16 @@ class Cycle:
 
 @dataclass
 class Result:
-    """What came of a cycle; ``seen`` is how much there was of each kind before the end."""
+    """What came of a cycle; ``seen`` is how much there was of each kind before the end.
+
+    ``labels`` are those of its projects on the engine: what has them must not show up later either.
+    """
 
     kind: Kind
     number: int
     moment_s: float | None
     seen: Mapping[str, int] = field(default_factory=dict)
+    labels: Sequence[str] = ()
     gone_s: float | None = None
     left: Sequence[str] = ()
     trouble: str = ""
