@@ -12,7 +12,6 @@ import json
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ import psutil
 HERE = Path(__file__).parent.parent
 sys.path.insert(0, str(HERE))
 
+from bench.memory import MIB, Peak, below  # noqa: E402
 from conftest import pytest_sluice_pipeline  # noqa: E402
 from pytest_sluice.backends.process import ProcessBackend  # noqa: E402
 from pytest_sluice.class_data import prepared_root, templates, tools  # noqa: E402
@@ -59,14 +59,14 @@ def measure(nodes: Sequence[str]) -> dict[str, float]:
 
 
 def _measured(run: Run, nodes: Sequence[str], supervisor: psutil.Process) -> dict[str, float]:
-    peak = Peak(supervisor)
+    peak = Peak(below(supervisor))
     started = time.monotonic()
     names = [run.node(name) if run.node(name) in run.graph else name for name in nodes]
     run.graph.start(names)
     for name in names:
         run.graph.join(name)
     wall = time.monotonic() - started
-    return {"wall_s": wall, "cpu_s": _cpu(supervisor), "peak_mib": peak.stop() / 2**20}
+    return {"wall_s": wall, "cpu_s": _cpu(supervisor), "peak_mib": peak.stop() / MIB}
 
 
 def _cpu(supervisor: psutil.Process) -> float:
@@ -74,36 +74,6 @@ def _cpu(supervisor: psutil.Process) -> float:
     family = [supervisor, *supervisor.children(recursive=True)]
     times = [process.cpu_times() for process in family]
     return sum(t.user + t.system + t.children_user + t.children_system for t in times)
-
-
-class Peak:
-    """Samples the memory of a process family in a thread, five times a second."""
-
-    def __init__(self, supervisor: psutil.Process) -> None:
-        self._supervisor = supervisor
-        self._stop = threading.Event()
-        self._peak = 0
-        self._thread = threading.Thread(target=self._sample, daemon=True)
-        self._thread.start()
-
-    def stop(self) -> int:
-        """End the sampling; the peak in bytes."""
-        self._stop.set()
-        self._thread.join()
-        return self._peak
-
-    def _sample(self) -> None:
-        while True:
-            self._peak = max(self._peak, sum(map(_pss, self._supervisor.children(recursive=True))))
-            if self._stop.wait(0.2):
-                return
-
-
-def _pss(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_full_info().pss)
-    except psutil.Error:
-        return 0
 
 
 def benchmark(repeat: int) -> dict[str, Any]:
@@ -133,11 +103,17 @@ def report(benchmark: Callable[[int], dict[str, Any]], description: str | None) 
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    text = json.dumps(benchmark(args.repeat), indent=2)
-    print(text)
-    if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(text + "\n", encoding="utf-8")
+    tell(benchmark(args.repeat), args.json)
+
+
+def tell(figures: dict[str, Any], path: Path | None, *, aloud: bool = True) -> None:
+    """Print figures as JSON, if aloud, and write them where that is wanted."""
+    text = json.dumps(figures, indent=2)
+    if aloud:
+        print(text, flush=True)
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

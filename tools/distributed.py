@@ -27,8 +27,8 @@ import psutil
 HERE = Path(__file__).parent.parent
 sys.path.insert(0, str(HERE))
 
-from bench.e2e import last_claim_at  # noqa: E402
-from bench.start import Peak  # noqa: E402
+from bench.memory import MIB, Peak, below  # noqa: E402
+from bench.sessions import last_claim_at  # noqa: E402
 from pytest_sluice.backends.process import ProcessBackend  # noqa: E402
 from pytest_sluice.class_data import prepared_root, templates, tools  # noqa: E402
 from pytest_sluice.cluster import Cluster, sweep  # noqa: E402
@@ -63,7 +63,7 @@ def many(folder: Path) -> Iterator[Many]:
 
 def run(command: Sequence[str], folder: Path) -> dict[str, Any]:
     """Run the command beside the cluster: its exit code, times of day, peak of memory in MiB."""
-    peak, began = Peak(psutil.Process()), time.time()
+    peak, began = Peak(below(psutil.Process())), time.time()
     with many(folder) as cluster:
         ready = time.time()
         addresses = folder / "addresses.toml"
@@ -73,7 +73,7 @@ def run(command: Sequence[str], folder: Path) -> dict[str, Any]:
         print(f"distributed: ready in {ready - began:.1f} s: {shlex.join(words)}", flush=True)
         environment = {**os.environ, MASTER_PAGE: cluster.master_page}
         code = subprocess.run(words, env=environment, check=False).returncode
-    return {"exit_code": code, "began": began, "ready": ready, "peak_mib": peak.stop() / 2**20}
+    return {"exit_code": code, "began": began, "ready": ready, "peak_mib": peak.stop() / MIB}
 
 
 def filled(word: str, places: Mapping[str, str]) -> str:

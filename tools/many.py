@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from bench.there import ADDRESSES
 from pytest_sluice.backends.process import ProcessBackend
 from pytest_sluice.clients.kafka import Kafka
 from pytest_sluice.contracts import Role
@@ -23,21 +24,6 @@ ROLES = [
     spark.MASTER_ROLE,
     *WORKERS,
 ]
-
-ADDRESSES = """\
-[kafka]
-bootstrap_servers = {brokers}
-
-[hdfs]
-namenode = "{namenode}"
-webhdfs = "{webhdfs}"
-
-[metastore]
-thrift = "{metastore}"
-
-[presto]
-address = "{presto}"
-"""
 
 
 class Many:

@@ -134,11 +134,16 @@ class ContainersBackend(DockerRoles):
 
 
 def docker_name(cluster: Cluster) -> str:
-    """What containers, networks and projects of a cluster are named after.
+    """What containers, networks and projects of a cluster are named after."""
+    return docker_name_of(cluster.directory)
+
+
+def docker_name_of(directory: Path) -> str:
+    """The same, of the cluster whose directory this is.
 
     A name of a host has no underscore, and Java refuses one that has.
     """
-    return cluster.directory.name.replace("_", "-")
+    return directory.name.replace("_", "-")
 
 
 @contextmanager
