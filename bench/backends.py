@@ -43,8 +43,8 @@ MEMORY = {
     "compose": "all containers of the project, without inactive page cache",
     "external": "PSS of the session's own processes: API and jobs, not the services",
 }
-# Of an engine that is asked for ten containers one by one.
-EVERY = {"compose": 1.0}
+# Alike for all, and seldom enough that the looking is not what is measured.
+SAMPLE_SECONDS = 1.0
 
 Round = dict[str, Any]
 
@@ -133,7 +133,7 @@ def measure(name: str, rounds: Rounds) -> None:
         _services(backend, Path(folder)) as where,
         Session(Path(folder), [*options, *where]) as session,
     ):
-        peak = Peak(_memory(backend, session), EVERY.get(backend, 0.2))
+        peak = Peak(_memory(backend, session), SAMPLE_SECONDS)
         session.process.wait()
         rounds.add(name, session, peak.stop())
 
