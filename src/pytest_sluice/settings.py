@@ -1,72 +1,14 @@
 """Settings: one row each. Option > environment > ini > default, shown with its source."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pytest_sluice import parsers
 from pytest_sluice.errors import BadDeclaration
-from pytest_sluice.offsets import interval_seconds
 
 Source = Literal["option", "environment", "ini", "default"]
-
-
-BACKENDS = ("process", "compose", "containers", "external")
-
-
-def _backend(text: str) -> str:
-    if text not in BACKENDS:
-        raise ValueError(f"backends are {', '.join(BACKENDS)}")
-    return text
-
-
-def _flag(text: str) -> bool:
-    try:
-        return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[
-            text.lower()
-        ]
-    except KeyError:
-        raise ValueError("write true or false") from None
-
-
-def _kafka(text: str) -> str:
-    if text not in ("kraft", "zookeeper"):
-        raise ValueError("Kafka runs with kraft or zookeeper")
-    return text
-
-
-def _interval(text: str) -> str:
-    interval_seconds(text)
-    return text
-
-
-# The forms of a master; what Spark makes of N, HOST and the rest is its own business.
-_MASTERS = (
-    r"local(\[(\d+|\*)(,\s*\d+)?\])?",
-    r"spark://[^\s:,/]+:\d+(,[^\s:,/]+:\d+)*",
-    r"yarn",
-    r"k8s://\S+",
-)
-
-
-def _master(text: str) -> str:
-    if not any(re.fullmatch(form, text) for form in _MASTERS):
-        raise ValueError("masters are local[N], spark://HOST:PORT,..., yarn and k8s://HOST:PORT")
-    return text
-
-
-def _number(text: str) -> int:
-    if (number := int(text)) <= 0:
-        raise ValueError("a number of copies or parts is 1 or more")
-    return number
-
-
-def _factor(text: str) -> float:
-    if (factor := float(text)) <= 0:
-        raise ValueError("a factor is greater than 0")
-    return factor
-
 
 # What `docker compose build` makes.
 IMAGE = "pytest-sluice:0.1.0"
@@ -109,7 +51,7 @@ SETTINGS = (
         "NAME",
         "how the services run: process (local processes, no Docker), compose (docker compose, by "
         "pytest-docker), containers (single containers, by testcontainers) or external (attach)",
-        _backend,
+        parsers.backend,
     ),
     Setting(
         "image",
@@ -123,7 +65,7 @@ SETTINGS = (
         "false",
         "BOOLEAN",
         "make it an error, and no skip, when tests need a Docker engine and none can be reached",
-        _flag,
+        parsers.flag,
         flag=True,
     ),
     Setting(
@@ -138,14 +80,14 @@ SETTINGS = (
         "kraft",
         "MODE",
         "what holds Kafka together: kraft (the broker itself) or zookeeper (Kafka 3.9, ZooKeeper)",
-        _kafka,
+        parsers.kafka,
     ),
     Setting(
         "trigger",
         None,
         "INTERVAL",
         'trigger interval of every streaming query, such as "1 second" (default: as declared)',
-        _interval,
+        parsers.interval,
     ),
     Setting(
         "spark_master",
@@ -153,7 +95,7 @@ SETTINGS = (
         "MASTER",
         "where the job runs: local[N], spark://HOST:PORT,..., yarn or k8s://HOST:PORT "
         "(default: as declared, else local[2])",
-        _master,
+        parsers.master,
     ),
     Setting(
         "driver_host",
@@ -168,7 +110,7 @@ SETTINGS = (
         None,
         "N",
         "partitions of the topic (default: as declared, else 1)",
-        _number,
+        parsers.number,
     ),
     Setting(
         "replication",
@@ -176,21 +118,21 @@ SETTINGS = (
         "N",
         "on how many brokers each message is kept, and on how many DataNodes each block "
         "(default: as declared, else 1, and of blocks as the file system has it)",
-        _number,
+        parsers.number,
     ),
     Setting(
         "hdfs_replication",
         None,
         "N",
         "on how many DataNodes each block is kept, where that differs (default: as replication)",
-        _number,
+        parsers.number,
     ),
     Setting(
         "timeout_factor",
         "1",
         "FACTOR",
         "multiplies the deadlines of readiness and landing, for slow machines",
-        _factor,
+        parsers.factor,
     ),
     Setting(
         "directory",

@@ -1,12 +1,14 @@
 """Settings: option > environment > ini > default, with the source; bad values with a remedy."""
 
+import tomllib
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
 from pytest_sluice.errors import BadDeclaration
 from pytest_sluice.services.kafka import BROKERS
-from pytest_sluice.settings import SETTINGS, Setting, Settings, resolve
+from pytest_sluice.settings import IMAGE, SETTINGS, Setting, Settings, resolve
 
 
 def resolved(
@@ -99,3 +101,10 @@ def test_an_empty_value_is_a_value_and_not_the_default() -> None:
 def test_every_default_is_a_usable_value(row: Setting) -> None:
     assert row.default is not None
     row.parse(row.default)
+
+
+def test_the_image_is_that_of_the_compose_file_and_of_this_version() -> None:
+    root = Path(__file__).parents[2]
+    version = tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"]
+    assert f"pytest-sluice:{version}" == IMAGE
+    assert f"image: ${{SLUICE_IMAGE:-{IMAGE}}}" in (root / "docker-compose.yml").read_text()
