@@ -201,7 +201,7 @@ class Session:
         With ``more``, where runs of their own may need anything, every address that was given.
         Raises ServiceNotReady with all that cannot be used.
         """
-        if not (nodes or (more and self.settings["external"])):
+        if self.awaits_project or not (nodes or (more and self.settings["external"])):
             return
         needed = [*nodes, *(Lander.NODES if "landing" in nodes else ())]
         names = [self.run.node(node) for node in needed]  # first: a declaration may be missing
