@@ -8,34 +8,14 @@ import pytest
 
 from pytest_sluice.components import api as api_component
 from pytest_sluice.components import job as job_component
-from pytest_sluice.contracts import Endpoint, Launch, Role, Site, Tools
+from pytest_sluice.contracts import Endpoint, Role, Site
 from pytest_sluice.declaration import Api, Env, Job, Query
 from pytest_sluice.flow.deployment import roles
 from pytest_sluice.services import hdfs, hive, kafka, presto, zookeeper
+from tests.unit.rendering import HOST, PEERS, TOOLS, rendered, site
 
-HOST = "127.9.8.7"
-NAMES = ("kafka", "kafka-zookeeper", "hdfs", "hive", "spark", "spark-kafka", "presto")
-TOOLS = Tools(
-    java=Path("/jre/bin/java"),
-    jars={name: (Path(f"/{name}/lib/a.jar"), Path(f"/{name}/lib/b.jar")) for name in NAMES},
-    class_data=lambda role: (f"-Darchive={role}",),
-)
-PEERS = {
-    "namenode.rpc": Endpoint(HOST, 8020),
-    "metastore.thrift": Endpoint(HOST, 9083),
-    "zookeeper.client": Endpoint(HOST, 32181),
-}
 PUBLISHED = {"client": Endpoint("127.0.0.1", 39092)}
 ROLES = (*roles("kraft"), *roles("zookeeper")[:2])
-
-
-def site(role: Role) -> Site:
-    endpoints = {name: Endpoint(HOST, port or 4242) for name, port in role.ports.items()}
-    return Site(Path("/run/x"), endpoints, {peer: PEERS[peer] for peer in role.peers}, TOOLS)
-
-
-def rendered(role: Role) -> Launch:
-    return role.render(site(role))
 
 
 def name_of(role: Role) -> str:

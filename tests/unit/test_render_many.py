@@ -6,35 +6,10 @@ from pathlib import Path
 import pytest
 
 from pytest_sluice.components import job as job_component
-from pytest_sluice.contracts import Endpoint, Launch, Role, Site, Tools
+from pytest_sluice.contracts import Endpoint, Launch, Role
 from pytest_sluice.declaration import Job
 from pytest_sluice.services import hdfs, kafka, spark
-
-HOST = "127.9.8.7"
-NAMES = ("kafka", "hdfs", "hive", "spark", "spark-kafka", "presto")
-TOOLS = Tools(
-    java=Path("/jre/bin/java"),
-    jars={name: (Path(f"/{name}/lib/a.jar"), Path(f"/{name}/lib/b.jar")) for name in NAMES},
-    class_data=lambda role: (f"-Darchive={role}",),
-)
-PEERS = {
-    "namenode.rpc": Endpoint(HOST, 8020),
-    "metastore.thrift": Endpoint(HOST, 9083),
-    "spark-master.rpc": Endpoint(HOST, 7077),
-}
-
-
-def endpoints(role: Role) -> dict[str, Endpoint]:
-    return {name: Endpoint(HOST, port or 4242) for name, port in role.ports.items()}
-
-
-def site(role: Role) -> Site:
-    peers = {peer: PEERS[peer] for peer in role.peers}
-    return Site(Path("/run/x"), endpoints(role), peers, TOOLS)
-
-
-def rendered(role: Role) -> Launch:
-    return role.render(site(role))
+from tests.unit.rendering import HOST, PEERS, TOOLS, endpoints, rendered, site
 
 
 def broker(number: int, of: int) -> dict[str, str]:
