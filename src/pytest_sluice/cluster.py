@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pytest_sluice.children import kill_marked
+from pytest_sluice.contracts import Endpoint
 from pytest_sluice.errors import ClusterLost, SluiceError
 from pytest_sluice.protocol import JOURNAL, SOCKET, UNDO_SECONDS
 from pytest_sluice.waiting import Deadline, NotYet, wait_for
@@ -128,6 +129,15 @@ class Cluster:
                 raise NotYet(f"{self.directory} is still there")
 
         wait_for("the end of the cluster", gone, Deadline(seconds))
+
+    def claim(self, role: str, port: str, preferred: int, *, wildcard: bool = False) -> Endpoint:
+        """An address for a role's port: the same one whenever it is asked for.
+
+        It is ``preferred`` where that can be bound, else any free one; 0 asks for any. A
+        ``wildcard`` port has to be free on every interface.
+        """
+        answer = self.ask("endpoint", role=role, port=port, preferred=preferred, wildcard=wildcard)
+        return Endpoint(answer["host"], answer["port"])
 
     def undo(self, name: str, argv: Sequence[str]) -> None:
         """Have ``argv`` run when the cluster ends, however it ends: it undoes ``name``.

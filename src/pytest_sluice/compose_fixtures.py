@@ -6,13 +6,13 @@ containers belong to the supervisor: when pytest is killed, they are removed non
 
 import os
 import shlex
-import sys
 from collections.abc import Iterator, Sequence
 
 import pytest
 
 from pytest_sluice.backends.compose import COMPONENTS, Project, label_of, variables
 from pytest_sluice.backends.containers import docker_name
+from pytest_sluice.backends.docker_roles import promise_removal
 from pytest_sluice.backends.engine import left
 from pytest_sluice.errors import ServiceNotReady
 from pytest_sluice.fixtures import SESSION
@@ -83,8 +83,7 @@ def sluice_compose(
     files = docker_compose_file
     paths = (files,) if isinstance(files, (str, os.PathLike)) else tuple(files)
     project = Project(docker_compose_command, tuple(map(str, paths)), docker_compose_project_name)
-    words = ["discard", project.label]
-    session.cluster.undo(project.label, [sys.executable, "-m", "pytest_sluice", *words])
+    promise_removal(session.cluster, project.label)
     session.tell_project(project)
     with session.cluster.lock("compose"), session.journal.node("compose"):
         _bring_up(session, request, project)

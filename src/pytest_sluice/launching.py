@@ -13,6 +13,9 @@ from pytest_sluice.services.jvm import TEMPORARY
 # would make a run differ from machine to machine.
 INHERITED = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "USER")
 
+# Where a container keeps what its roles and commands write.
+CONTAINED = Path("/var/lib/sluice")
+
 Run = Callable[[Launch], Completed]
 
 

@@ -192,8 +192,7 @@ class Session:
         """The services that the selected tests need; all where a run of their own may need any."""
         if self._wants_more or not self._wanted:
             return roles(self.settings["kafka"])
-        landing = Lander.NODES if "landing" in self._wanted else ()
-        return self.deployment.roles_for(map(self.run.node, (*self._wanted, *landing)))
+        return self.deployment.roles_for(self._needed(self._wanted))
 
     def ask(self, nodes: Sequence[str], more: bool = False) -> None:
         """On a cluster that is not the session's own, ask every address that nodes need.
@@ -203,10 +202,14 @@ class Session:
         """
         if self.awaits_project or not (nodes or (more and self.settings["external"])):
             return
-        needed = [*nodes, *(Lander.NODES if "landing" in nodes else ())]
-        names = [self.run.node(node) for node in needed]  # first: a declaration may be missing
+        names = self._needed(nodes)  # first: a declaration may be missing
         if self.deployment.backend.attached:
             preflight(self.deployment, names, more)
+
+    def _needed(self, nodes: Sequence[str]) -> list[str]:
+        """The nodes as the graph names them; a landing asks for its own as it goes."""
+        landing = Lander.NODES if "landing" in nodes else ()
+        return [self.run.node(node) for node in (*nodes, *landing)]
 
     @contextmanager
     def own_run(self) -> Iterator[Run]:

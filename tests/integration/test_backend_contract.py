@@ -5,7 +5,6 @@ On a Docker engine the roles run in the image of this project, which has to be b
 
 import os
 import re
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +16,7 @@ from pytest_docker.plugin import get_docker_services
 
 from pytest_sluice.backends.compose import ComposeBackend, Project, label_of
 from pytest_sluice.backends.containers import ContainersBackend, docker_name
+from pytest_sluice.backends.docker_roles import promise_removal
 from pytest_sluice.backends.engine import left
 from pytest_sluice.backends.external import ExternalBackend
 from pytest_sluice.backends.inventory import Inventory
@@ -118,14 +118,14 @@ def contained(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def composed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
     """A backend whose roles run in containers of a service of a compose project."""
     name = f"{docker_name(cluster)}-composed"
-    cluster.undo(name, [sys.executable, "-m", "pytest_sluice", "discard", label_of(name)])
+    promise_removal(cluster, label_of(name))
     project = Project("docker compose", (str(ROOT / "docker-compose.yml"),), name)
     up, down = "up --wait mids", "down --volumes --remove-orphans --timeout 1"
     with get_docker_services(project.command, list(project.files), name, up, down):
         project.up.set()
         yield by_http(ComposeBackend(cluster, [], tmp_path_factory.mktemp("composed"), project))
     assert left(project.label) == []
-    cluster.undone(name)
+    cluster.undone(project.label)
 
 
 @pytest.fixture(

@@ -6,9 +6,9 @@ import pytest
 
 from pytest_sluice.contracts import Completed, Endpoint, Launch, Role, Site, Tools
 from pytest_sluice.errors import ServiceNotReady, SluiceError
-from pytest_sluice.inside import commands, launch, place, probe
+from pytest_sluice.inside import commands, launch, probe
 from pytest_sluice.inside.place import endpoint, find, parse_address, roles, site
-from pytest_sluice.launching import environment, lay_out, make_state
+from pytest_sluice.launching import CONTAINED, environment, lay_out, make_state
 from pytest_sluice.wire import Order, launch_json, order_from_json, tools_from_json, tools_json
 
 NAMES = ("kafka", "hdfs", "hive", "spark", "spark-kafka", "presto")
@@ -111,7 +111,7 @@ def test_files_go_home_and_work_goes_on_where_the_code_is() -> None:
     code, home = Path("/code"), Path("/home")
     assert launch.home_of(Order(Launch(("a",), directory=code), home)) == home
     assert launch.home_of(Order(Launch(("a",), directory=code))) == code
-    assert launch.home_of(Order(Launch(("a",)))).is_relative_to(place.STATE)
+    assert launch.home_of(Order(Launch(("a",)))).is_relative_to(CONTAINED)
 
 
 def test_a_launch_that_is_no_json_is_refused() -> None:

@@ -159,10 +159,7 @@ class ComposeBackend(DockerRoles):
         words = []
         for port in role.ports:
             number = inner_port(role, port)
-            where = self.cluster.ask(
-                "endpoint", role=role.name, port=port, preferred=number, wildcard=False
-            )
-            words += ["--publish", f"{where['host']}:{where['port']}:{number}"]
+            words += ["--publish", f"{self.cluster.claim(role.name, port, number)}:{number}"]
         return words
 
     def _compose(self, *words: str) -> None:
@@ -194,8 +191,6 @@ def variables(cluster: Cluster, roles: Sequence[Role], root: Path) -> dict[str, 
     known = {role.name: dict(role.ports) for role in roles} | {"mids": {"http": 5000}}
     for (role, port), variable in PORT_VARIABLES.items():
         if role in known:
-            answer = cluster.ask(
-                "endpoint", role=role, port=port, preferred=known[role][port], wildcard=False
-            )
-            found |= {"SLUICE_ADDRESS": answer["host"], variable: str(answer["port"])}
+            where = cluster.claim(role, port, known[role][port])
+            found |= {"SLUICE_ADDRESS": where.host, variable: str(where.port)}
     return found

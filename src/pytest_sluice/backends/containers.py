@@ -4,14 +4,13 @@ For one service of a test module, with whatever Docker there is and no compose f
 published on the cluster's own loopback address, so nothing is raced for.
 """
 
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pytest_sluice.backends.docker_roles import PROGRAM, DockerRoles, inner_port
+from pytest_sluice.backends.docker_roles import PROGRAM, DockerRoles, inner_port, promise_removal
 from pytest_sluice.backends.engine import container, discard, engine, told
 from pytest_sluice.cluster import Cluster
 from pytest_sluice.contracts import Endpoint, Role
@@ -66,14 +65,7 @@ class ContainersBackend(DockerRoles):
 
     def published(self, role: str, number: int) -> Endpoint:
         """Claimed before the container is made, since a broker has to tell it to its clients."""
-        answer = self.cluster.ask(
-            "endpoint",
-            role=self._name(role),
-            port=str(number),
-            preferred=number,
-            wildcard=False,
-        )
-        return Endpoint(answer["host"], answer["port"])
+        return self.cluster.claim(self._name(role), str(number), number)
 
     def create(self, role: Role) -> None:
         """A container by testcontainers; its reaper is not needed, since the supervisor reaps."""
@@ -91,8 +83,7 @@ class ContainersBackend(DockerRoles):
 
     def promise(self) -> None:
         """Have all that will be made removed when the cluster ends, however it ends."""
-        words = ("discard", self.label)
-        self.cluster.undo(self.label, [sys.executable, "-m", "pytest_sluice", *words])
+        promise_removal(self.cluster, self.label)
 
     def close(self) -> None:
         """Save the logs and remove everything now."""

@@ -1,9 +1,10 @@
 """What the backends on a Docker engine share: a role is a container, whoever made it."""
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -13,12 +14,12 @@ from pytest_sluice.backends.stories import SEARCHED_LINES, died, known, overdue
 from pytest_sluice.cluster import Cluster
 from pytest_sluice.contracts import Completed, Endpoint, Launch, Role, Site, Tools, View
 from pytest_sluice.errors import ServiceNotReady, SluiceError
+from pytest_sluice.launching import CONTAINED
 from pytest_sluice.waiting import Deadline, NotYet, WaitTimeout, wait_for
 from pytest_sluice.wire import launch_json, tools_from_json
 
-# In the image: what starts a role, and where roles and commands have their folders.
+# In the image: what starts a role.
 PROGRAM = ("python3", "-m", "pytest_sluice")
-PLACES = PurePosixPath("/var/lib/sluice")
 
 SIGKILLED = 137  # what a shell would say, and so the engine
 OUT_OF_TIME = 124  # of timeout(1)
@@ -162,7 +163,7 @@ class DockerRoles(ABC):
 
     def scratch(self, name: str) -> Path:
         """A folder in the container where the command runs; made when one runs there."""
-        return Path(PLACES / "commands" / name)
+        return CONTAINED / "commands" / name
 
     def leftovers(self) -> Sequence[str]:
         """Roles whose containers run."""
@@ -173,7 +174,7 @@ class DockerRoles(ABC):
     def site(self, role: Role) -> Site:
         """The place of a role: the inside of its container."""
         return Site(
-            directory=Path(PLACES / role.name),
+            directory=CONTAINED / role.name,
             endpoints={port: self.endpoint(role.name, port, "inside") for port in role.ports},
             peers={peer: self._inside(peer) for peer in role.peers},
             tools=self.tools,
@@ -232,6 +233,11 @@ class DockerRoles(ABC):
 
     def _known(self, role: str) -> Role:
         return known(self._roles, role)
+
+
+def promise_removal(cluster: Cluster, label: str) -> None:
+    """Have everything with a label removed when the cluster ends, however it ends."""
+    cluster.undo(label, [sys.executable, "-m", "pytest_sluice", "discard", label])
 
 
 def inner_port(role: Role, port: str) -> int:

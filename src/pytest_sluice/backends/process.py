@@ -51,15 +51,9 @@ class ProcessBackend:
     def endpoint(self, role: str, port: str, view: View = "host") -> Endpoint:
         """The role's port on the cluster's own address, which is the same from every side."""
         known = self._known(role)
-        answer = self.cluster.ask(
-            "endpoint",
-            role=role,
-            port=port,
-            # A port on every interface would be taken from a second cluster: any free one.
-            preferred=0 if known.wildcard else known.ports[port],
-            wildcard=known.wildcard,
-        )
-        return Endpoint(answer["host"], answer["port"])
+        # A port on every interface would be taken from a second cluster: any free one.
+        preferred = 0 if known.wildcard else known.ports[port]
+        return self.cluster.claim(role, port, preferred, wildcard=known.wildcard)
 
     def endpoints(self, role: str, port: str, view: View = "host") -> tuple[Endpoint, ...]:
         """The one address: a role is one process."""

@@ -12,7 +12,8 @@ from pytest_sluice.components import job
 from pytest_sluice.contracts import Endpoint, Launch, Site, Tools
 from pytest_sluice.distributions import jars
 from pytest_sluice.errors import SluiceError
-from pytest_sluice.inside.place import STATE, become, endpoint, find
+from pytest_sluice.inside.place import become, endpoint, find
+from pytest_sluice.launching import CONTAINED
 from pytest_sluice.services import hive, kafka_tools, presto
 from pytest_sluice.services.hdfs import client_settings
 from pytest_sluice.services.jvm import TEMPORARY
@@ -54,7 +55,7 @@ COMMANDS: dict[str, Command] = {
 
 def run(name: str, arguments: Sequence[str]) -> NoReturn:
     """Turn this process into the command, with the environment and working directory of both."""
-    home = STATE / "commands" / f"{name}-{os.getpid()}"
+    home = CONTAINED / "commands" / f"{name}-{os.getpid()}"
     launch = render(name, tools(prepared_root()), home, tuple(arguments))
     own = {"TMPDIR": str(home / TEMPORARY)}
     become(launch, home, {**os.environ, **own, **_unless_set(launch.environment)})

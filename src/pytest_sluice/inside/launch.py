@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from pytest_sluice.errors import SluiceError
-from pytest_sluice.inside.place import STATE, become
-from pytest_sluice.launching import environment
+from pytest_sluice.inside.place import become
+from pytest_sluice.launching import CONTAINED, environment
 from pytest_sluice.wire import Order, order_from_json
 
 
@@ -19,7 +19,7 @@ def launch(text: str) -> NoReturn:
 
 def home_of(order: Order) -> Path:
     """The folder of its files: as ordered, or the working directory, or one of its own."""
-    own = STATE / "commands" / str(os.getpid())
+    own = CONTAINED / "commands" / str(os.getpid())
     return order.home or order.launch.directory or own
 
 

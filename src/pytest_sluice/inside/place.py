@@ -8,11 +8,8 @@ from typing import NoReturn
 from pytest_sluice.contracts import Endpoint, Launch, Role, Site, Tools
 from pytest_sluice.errors import SluiceError
 from pytest_sluice.flow import deployment
-from pytest_sluice.launching import lay_out
+from pytest_sluice.launching import CONTAINED, lay_out
 from pytest_sluice.settings import resolve
-
-# Where a container keeps what its roles write.
-STATE = Path("/var/lib/sluice")
 
 
 def roles() -> dict[str, Role]:
@@ -37,9 +34,9 @@ def site(
     published: Mapping[str, Endpoint] = {},
     peers: Mapping[str, Endpoint] = {},
 ) -> Site:
-    """Where the role runs: by default below :data:`STATE`, at the name of its service."""
+    """Where the role runs: by default below :data:`CONTAINED`, at the name of its service."""
     return Site(
-        directory=directory or STATE / role.name,
+        directory=directory or CONTAINED / role.name,
         endpoints={port: endpoint(role, port, host) for port in role.ports},
         peers={peer: peers.get(peer) or _peer(peer) for peer in role.peers},
         tools=at_hand,
