@@ -8,12 +8,14 @@ from pytest_sluice import Api, Ddl, Env, Job, Pipeline, Query, Table, Topic, rea
 
 HERE = Path(__file__).parent
 PIPELINE = HERE / "pipeline"
+PURCHASES = tuple(f"purchase_{item}" for item in ("sword", "knife", "armor", "bow", "arrow"))
+BATCH = "batch_id={batch}"
 
 
 def pytest_sluice_pipeline(config: pytest.Config) -> Pipeline:
     """Flask API -> Kafka -> Spark -> Parquet on HDFS -> Hive -> Presto."""
     return Pipeline(
-        topic=Topic("events"),
+        topic=Topic("events", id="event_id", unkept=("default", "leave_guild", "attack_enemy")),
         api=Api(
             command=(
                 *("{python}", "-m", "waitress", "--listen={host}:{port}", "--threads=16"),
@@ -24,6 +26,7 @@ def pytest_sluice_pipeline(config: pytest.Config) -> Pipeline:
                 "KAFKA_BOOTSTRAP_SERVERS": "{bootstrap_servers}",
                 "KAFKA_TOPIC": "{topic}",
             },
+            id_header="X-Event-Id",
         ),
         job=Job(
             PIPELINE / "write_stream.py",
@@ -40,9 +43,20 @@ def pytest_sluice_pipeline(config: pytest.Config) -> Pipeline:
                     checkpoint="{root}/checkpoints_for_events",
                     trigger=Env("TRIGGER", "120 seconds"),
                     tables=(
-                        Table("purchases", "{root}/purchases"),
-                        Table("guild_membership", "{root}/guild_membership"),
-                        Table("rejected", "{root}/rejected", schema="{schema}_quarantine"),
+                        Table("purchases", "{root}/purchases", keeps=PURCHASES, batches=BATCH),
+                        Table(
+                            "guild_membership",
+                            "{root}/guild_membership",
+                            keeps=("join_guild",),
+                            batches=BATCH,
+                        ),
+                        Table(
+                            "rejected",
+                            "{root}/rejected",
+                            schema="{schema}_quarantine",
+                            rejected="value",
+                            batches=BATCH,
+                        ),
                     ),
                 ),
             ),

@@ -55,12 +55,19 @@ class Fixed:
 
 @dataclass(frozen=True)
 class Topic:
-    """A Kafka topic; ``kind`` is the JSON field by which its messages are counted."""
+    """A Kafka topic; ``kind`` is the JSON field by which its messages are counted.
+
+    ``id`` is the JSON field that has an event's id, where there is one: with
+    :attr:`Api.id_header` a landing follows each event by it. ``unkept`` are the kinds that no table
+    keeps.
+    """
 
     name: str
     partitions: int = 1
     replication_factor: int = 1
     kind: str = "event_type"
+    id: str = ""
+    unkept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,8 @@ class Api:
     """The HTTP API as a command; ``directory`` is its working directory.
 
     ``ready`` is the request that proves it serves, as ``METHOD path``. It must publish nothing:
-    Flask answers OPTIONS by itself. Every answer below 500 counts.
+    Flask answers OPTIONS by itself. Every answer below 500 counts. ``id_header`` is the header of
+    an answer that has the id of the event which it promises, where there is one.
     """
 
     command: tuple[str, ...]
@@ -76,15 +84,27 @@ class Api:
     environment: Mapping[str, str] = field(default_factory=dict)
     port: int = 5000
     ready: str = "OPTIONS /"
+    id_header: str = ""
 
 
 @dataclass(frozen=True)
 class Table:
-    """An external table and the folder that a query of the job writes for it."""
+    """An external table and the folder that a query of the job writes for it.
+
+    A landing judges what these say, and nothing where they say nothing. ``keeps`` are the kinds of
+    messages each of which becomes a row of the table. ``rejected`` is the column, if this is the
+    table of messages that are no events, that has the raw message. ``batches`` is the folder of a
+    micro-batch below ``path``, such as ``batch_id={batch}``, where the query overwrites one for
+    each: files of a batch that is not committed are orphans. Spark's own file sink needs no such
+    word, since it keeps a log.
+    """
 
     name: str
     path: str
     schema: str = "{schema}"
+    keeps: tuple[str, ...] = ()
+    rejected: str = ""
+    batches: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,11 +138,15 @@ class Ddl:
 
 @dataclass(frozen=True)
 class Burst:
-    """One ``ab`` command: ``requests`` GETs of ``path``, one after the other, with ``headers``."""
+    """One ``ab`` command: ``requests`` GETs of ``path``, one after the other, with ``headers``.
+
+    ``expects`` are the statuses, beside 2xx, that are no breach: a burst may ask to be refused.
+    """
 
     requests: int
     path: str
     headers: tuple[tuple[str, str], ...] = ()
+    expects: tuple[int, ...] = ()
 
     @property
     def host(self) -> str:
