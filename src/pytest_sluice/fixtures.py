@@ -19,9 +19,9 @@ from pytest_sluice.flow.deployment import Deployment
 from pytest_sluice.flow.handles import RunApi, RunStream, RunTopic
 from pytest_sluice.flow.run import ComponentFailed, Run
 from pytest_sluice.ledger import Landing
+from pytest_sluice.recording import RECORDER
 from pytest_sluice.session import Session
 from pytest_sluice.sql import Presto, QueryFailed, Result
-from pytest_sluice.verdicts import PROPERTY
 
 SESSION = pytest.StashKey[Session]()
 
@@ -169,11 +169,15 @@ def sluice_landing(sluice_session: Session) -> Landing:
 
 @pytest.fixture
 def sluice_record(request: pytest.FixtureRequest) -> Callable[[Verdict], Verdict]:
-    """Record a verdict for the summary: directly, where the statement is no query."""
+    """Record a verdict for the summary: directly, where the statement is no query.
+
+    A verdict that is not as expected fails the test, and so does a second one on a claim.
+    """
+    recorder = request.config.stash[RECORDER]
+    recorder.begin(request.node)
 
     def record(verdict: Verdict) -> Verdict:
-        request.node.user_properties.append((PROPERTY, verdict.as_json()))
-        return verdict
+        return recorder.record(request.node, verdict)
 
     return record
 
@@ -182,7 +186,10 @@ def sluice_record(request: pytest.FixtureRequest) -> Callable[[Verdict], Verdict
 def sluice_check(
     sluice_landing: Landing, sluice_presto: Presto, sluice_record: Callable[[Verdict], Verdict]
 ) -> Callable[[Claim], Verdict]:
-    """Judge a claim under both mappings, and record its verdict for the summary."""
+    """Judge a claim under both mappings, and record its verdict for the summary.
+
+    A verdict that is not as expected fails the test.
+    """
 
     def answer(sql: str, mapping: Any) -> Result | QueryFailed:
         try:
@@ -192,6 +199,7 @@ def sluice_check(
 
     def check(claim: Claim) -> Verdict:
         by_position, by_name = answer(claim.sql, "position"), answer(claim.sql, "name")
-        return sluice_record(judge(claim, by_position, by_name))
+        meant = answer(claim.meant.sql, claim.meant.mapping) if claim.meant else None
+        return sluice_record(judge(claim, by_position, by_name, meant))
 
     return check

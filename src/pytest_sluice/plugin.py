@@ -10,10 +10,12 @@ import pytest
 from pytest_sluice import compose_fixtures, fixtures, hooks, terminal
 from pytest_sluice.backends.engine import EngineMissing, engine
 from pytest_sluice.backing import ON_DOCKER
+from pytest_sluice.book import Book
 from pytest_sluice.declaration import STAGES
 from pytest_sluice.errors import SluiceError, Unsupported
 from pytest_sluice.fixtures import SESSION, STAGE_OF, Broken, may_need_anything, nodes_of
 from pytest_sluice.ledger import Landing
+from pytest_sluice.recording import RECORDER, Recorder
 from pytest_sluice.session import Session, Shared
 from pytest_sluice.settings import SETTINGS, resolve
 
@@ -88,10 +90,13 @@ def pytest_configure(config: pytest.Config) -> None:
     shared = Shared.from_json(getattr(config, "workerinput", {}).get(SHARED))
     session = Session(pipeline, settings, config.rootpath, shared)
     config.stash[SESSION] = session
+    config.stash[RECORDER] = recorder = Recorder()
+    config.pluginmanager.register(recorder, "sluice-recorder")
     if settings["backend"] == "compose":
         config.pluginmanager.register(compose_fixtures, "sluice-compose-fixtures")
     if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(terminal.Narrator(config, session), "sluice-narrator")
+        narrator = terminal.Narrator(config, session, Book(pipeline.claims if pipeline else ()))
+        config.pluginmanager.register(narrator, "sluice-narrator")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -161,11 +166,13 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         return None
     own = session.config.stash[SESSION]
     asked = [getattr(i, "fixturenames", ()) for i in session.items if not _is_left_out(i)]
+    recorder = session.config.stash[RECORDER]
+    recorder.expect(asked)
     nodes, more = nodes_of(chain(*asked)), any(map(may_need_anything, asked))
     if hasattr(session.config, "workerinput"):
         # It starts what it comes to, and the others find it there.
-        return _stop_worker(session, lambda: own.ask(nodes, more))
-    _guard(lambda: own.start(nodes, more))
+        return _stop_worker(session, recorder.watched(lambda: own.ask(nodes, more)))
+    _guard(recorder.watched(lambda: own.start(nodes, more)))
     return None
 
 
