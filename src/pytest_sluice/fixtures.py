@@ -15,6 +15,7 @@ from pytest_sluice.clients.hdfs import Hdfs
 from pytest_sluice.clients.hive import Hive
 from pytest_sluice.clients.kafka import Kafka
 from pytest_sluice.declaration import Stage
+from pytest_sluice.errors import ServiceNotReady
 from pytest_sluice.flow.deployment import Deployment
 from pytest_sluice.flow.handles import RunApi, RunStream, RunTopic
 from pytest_sluice.flow.run import ComponentFailed, Run
@@ -34,18 +35,22 @@ STAGE_OF: dict[str, Stage] = {
     "sluice_hive": "hive",
     "sluice_presto": "presto",
     "sluice_landing": "report",
+    "sluice_check": "report",
 }
-# The node of the graph that each fixture joins.
-NODE_OF = {
-    "sluice_api": "api",
-    "sluice_kafka": "kafka",
-    "sluice_topic": "topic",
-    "sluice_stream": "stream",
-    "sluice_hdfs": "hdfs",
-    "sluice_hive": "tables",
-    "sluice_presto": "presto",
-    "sluice_landing": "landing",
+# The nodes of the graph that each fixture joins.
+NODES_OF = {
+    "sluice_api": ("api",),
+    "sluice_kafka": ("kafka",),
+    "sluice_topic": ("topic",),
+    "sluice_stream": ("stream",),
+    "sluice_hdfs": ("hdfs",),
+    "sluice_hive": ("tables",),
+    "sluice_presto": ("presto",),
+    "sluice_landing": ("landing",),
+    "sluice_check": ("landing", "presto"),
 }
+# Fixtures that go no further than the stage of the test that asks for them.
+ELASTIC = ("sluice_landing",)
 
 
 @dataclass(frozen=True)
@@ -70,13 +75,13 @@ class Broken:
 
 def nodes_of(fixture_names: Iterable[str]) -> list[str]:
     """The nodes that fixtures of these names will join."""
-    return sorted({NODE_OF[name] for name in fixture_names if name in NODE_OF})
+    return sorted({node for name in fixture_names for node in NODES_OF.get(name, ())})
 
 
 def may_need_anything(fixture_names: Iterable[str]) -> bool:
     """Whether a test with these fixtures has a run of its own, which may come to need any node."""
     names = set(fixture_names)
-    return "sluice_own_run" in names or ("sluice_session" in names and not names & NODE_OF.keys())
+    return "sluice_own_run" in names or ("sluice_session" in names and not names & NODES_OF.keys())
 
 
 def _or_broken(join: Callable[[], Any]) -> Any:
@@ -163,7 +168,11 @@ def sluice_stream(sluice_run: Run) -> RunStream:
 
 @pytest.fixture(scope="session")
 def sluice_landing(sluice_session: Session) -> Landing:
-    """What the run came to after the declared traffic; who asks for one that stopped fails."""
+    """What the run came to after the declared traffic, judged; who asks for a broken one fails.
+
+    It goes as far as the tests that ask for it need: a test that is marked with a stage needs no
+    later one.
+    """
     return sluice_session.landing()
 
 
@@ -184,12 +193,19 @@ def sluice_record(request: pytest.FixtureRequest) -> Callable[[Verdict], Verdict
 
 @pytest.fixture
 def sluice_check(
-    sluice_landing: Landing, sluice_presto: Presto, sluice_record: Callable[[Verdict], Verdict]
+    sluice_session: Session,
+    sluice_presto: Presto,
+    sluice_record: Callable[[Verdict], Verdict],
 ) -> Callable[[Claim], Verdict]:
     """Judge a claim under both mappings, and record its verdict for the summary.
 
-    A verdict that is not as expected fails the test.
+    It is judged as well where the landing is broken: as long as the services answer. A verdict
+    that is not as expected fails the test.
     """
+    landing = sluice_session.landing()
+    if landing.stopped_at:
+        raise ServiceNotReady(landing.headline())
+    hop = next((f"{breach.stage}: {breach}" for breach in landing.breaches), "")
 
     def answer(sql: str, mapping: Any) -> Result | QueryFailed:
         try:
@@ -200,6 +216,6 @@ def sluice_check(
     def check(claim: Claim) -> Verdict:
         by_position, by_name = answer(claim.sql, "position"), answer(claim.sql, "name")
         meant = answer(claim.meant.sql, claim.meant.mapping) if claim.meant else None
-        return sluice_record(judge(claim, by_position, by_name, meant))
+        return sluice_record(judge(claim, by_position, by_name, meant, hop=hop))
 
     return check

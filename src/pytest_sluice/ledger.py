@@ -3,11 +3,12 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeVar
 
 from pytest_sluice.declaration import STAGES, Stage
 from pytest_sluice.errors import BadDeclaration
+from pytest_sluice.judgement import Breach, require_stage
 
 UNREADABLE = "(unreadable)"
 
@@ -52,52 +53,110 @@ class Ledger:
 
 
 @dataclass(frozen=True)
+class Times:
+    """When things were seen, in seconds since the epoch; 0 or absent where they were not.
+
+    ``acknowledged`` is the last answer to the traffic, ``committed`` is by query, ``visible`` by
+    table, under both mappings.
+    """
+
+    acknowledged: float = 0.0
+    committed: Mapping[str, float] = field(default_factory=dict)
+    visible: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Landing:
-    """What a run came to. It landed unless a stage stopped it, for a reason.
+    """What a run came to, judged hop by hop, up to the stage ``until``.
+
+    ``breaches`` are the hops that the pipeline broke, the first one first. ``stopped_at`` is the
+    stage at which a service did not answer, for a reason: what comes behind it was not counted.
+    ``unjudged`` are sentences on what the declaration does not let one see.
 
     ``ends`` are the end offsets by topic and partition; ``committed`` those that each query has
-    committed; ``files`` the visible files by table.
+    committed; ``batches`` when each query began its micro-batches, by number; ``files`` the visible
+    files by table.
     """
 
     run: int
     ledger: Ledger
     ends: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
     committed: Mapping[str, Mapping[str, Mapping[int, int]]] = field(default_factory=dict)
+    batches: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     files: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    times: Times = field(default_factory=Times)
+    breaches: tuple[Breach, ...] = ()
+    unjudged: tuple[str, ...] = ()
+    until: Stage = STAGES[-1]
     stopped_at: Stage | None = None
     reason: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a stage that is none, which a report would print as if it were one."""
-        if self.stopped_at is not None and self.stopped_at not in STAGES:
-            raise BadDeclaration(
-                f"{self.stopped_at!r} is no stage", checked=[f"the stages are {', '.join(STAGES)}"]
-            )
+        require_stage(self.until)
+        if self.stopped_at is not None:
+            require_stage(self.stopped_at)
 
     @property
     def landed(self) -> bool:
-        """Whether no hop stopped the run."""
-        return self.stopped_at is None
+        """Whether no hop is broken, and none was left out because a service did not answer."""
+        return self.stopped_at is None and not self.breaches
+
+    def broken(self, until: Stage) -> Breach | None:
+        """The first hop that is broken, if it is at ``until`` or before it."""
+        first = next(iter(self.breaches), None)
+        return first if first and STAGES.index(first.stage) <= STAGES.index(until) else None
+
+    def freshness(self, table: str) -> float:
+        """The seconds from the last answer to the traffic until all rows of a table were visible.
+
+        Raises BadDeclaration for a table that has not been seen.
+        """
+        if table not in self.times.visible or not self.times.acknowledged:
+            raise BadDeclaration(
+                f"the landing of run {self.run} does not say when {table} was visible",
+                checked=[f"it says so of {', '.join(self.times.visible) or 'no table'}"],
+            )
+        return self.times.visible[table] - self.times.acknowledged
+
+    def headline(self) -> str:
+        """One line: whether it landed, else the first hop that did not let it through, and why."""
+        if self.breaches:
+            return f"run {self.run} broke at {self.breaches[0].stage}: {self.breaches[0]}"
+        if self.stopped_at:
+            return f"run {self.run} stopped at {self.stopped_at}: {self.reason}"
+        return f"run {self.run} landed"
 
     def story(self) -> str:
-        """The text that a failed test shows: the hop that stopped, the reason, the ledger."""
-        if self.landed:
-            return f"run {self.run} landed\n{self.ledger.text()}"
-        offsets = [f"  end offsets: {_offsets(self.ends)}"]
-        offsets += [f"  {query} committed: {_offsets(of)}" for query, of in self.committed.items()]
-        head = f"run {self.run} stopped at {self.stopped_at}: {self.reason}"
-        return "\n".join([head, *offsets, self.ledger.text()])
+        """The text that a failed test shows: the hops that broke, the reason, the ledger."""
+        lines = [self.headline()]
+        lines += [f"  then at {breach.stage}: {breach}" for breach in self.breaches[1:]]
+        if self.breaches and self.stopped_at:
+            lines.append(f"  then stopped at {self.stopped_at}: {self.reason}")
+        if not self.landed:
+            lines.append(f"  end offsets: {_offsets(self.ends)}")
+            lines += [
+                f"  {query} committed: {_offsets(of)}" for query, of in self.committed.items()
+            ]
+        lines += [f"  not judged: {sentence}" for sentence in self.unjudged]
+        return "\n".join([*lines, self.ledger.text()])
 
     def as_json(self) -> dict[str, Any]:
-        """A value that JSON can hold; partitions become strings, sets sorted lists."""
+        """A value that JSON can hold; partitions and batches become strings, sets sorted lists."""
         return {
             "run": self.run,
+            "until": self.until,
+            "landed": self.landed,
+            "breaches": [breach.as_json() for breach in self.breaches],
+            "unjudged": list(self.unjudged),
+            "stopped_at": self.stopped_at,
+            "reason": self.reason,
             "ledger": self.ledger.as_json(),
             "ends": _string_keys(self.ends),
             "committed": {query: _string_keys(of) for query, of in self.committed.items()},
+            "batches": _string_keys(self.batches),
             "files": {table: sorted(names) for table, names in self.files.items()},
-            "stopped_at": self.stopped_at,
-            "reason": self.reason,
+            "times": asdict(self.times),
         }
 
     @classmethod
@@ -108,7 +167,12 @@ class Landing:
             ledger=Ledger.from_json(value["ledger"]),
             ends=_int_keys(value["ends"]),
             committed={query: _int_keys(of) for query, of in value["committed"].items()},
+            batches=_int_keys(value["batches"]),
             files={table: frozenset(names) for table, names in value["files"].items()},
+            times=Times(**value["times"]),
+            breaches=tuple(map(Breach.from_json, value["breaches"])),
+            unjudged=tuple(value["unjudged"]),
+            until=value["until"],
             stopped_at=value["stopped_at"],
             reason=value["reason"],
         )
@@ -116,16 +180,18 @@ class Landing:
 
 def count_kinds(values: Iterable[bytes | None], kind: str) -> Counter[str]:
     """Count messages by the string in their JSON field ``kind``; others as unreadable."""
-    return Counter(_kind(value, kind) for value in values)
+    found = (text_field(value, kind) for value in values)
+    return Counter(UNREADABLE if each is None else each for each in found)
 
 
-def _kind(value: bytes | None, kind: str) -> str:
+def text_field(value: bytes | None, name: str) -> str | None:
+    """The string in a field of the JSON object that a message is; None where there is none."""
     try:
         message = json.loads((value or b"").decode("utf-8"))
     except (ValueError, RecursionError):  # not UTF-8, not JSON, or nested too deep
-        return UNREADABLE
-    found = message.get(kind) if isinstance(message, dict) else None
-    return found if isinstance(found, str) else UNREADABLE
+        return None
+    found = message.get(name) if isinstance(message, dict) else None
+    return found if isinstance(found, str) else None
 
 
 def _summed(counts: Mapping[Any, int]) -> tuple[int, dict[str, int]]:
@@ -149,9 +215,12 @@ def _offsets(offsets: Mapping[str, Mapping[int, int]]) -> str:
     return " ".join(found) or "none"
 
 
-def _string_keys(offsets: Mapping[str, Mapping[int, int]]) -> dict[str, dict[str, int]]:
-    return {topic: {str(p): n for p, n in of.items()} for topic, of in offsets.items()}
+N = TypeVar("N", int, float)
 
 
-def _int_keys(offsets: Mapping[str, Mapping[str, int]]) -> dict[str, dict[int, int]]:
-    return {topic: {int(p): n for p, n in of.items()} for topic, of in offsets.items()}
+def _string_keys(by_number: Mapping[str, Mapping[int, N]]) -> dict[str, dict[str, N]]:
+    return {name: {str(key): n for key, n in of.items()} for name, of in by_number.items()}
+
+
+def _int_keys(by_text: Mapping[str, Mapping[str, N]]) -> dict[str, dict[int, N]]:
+    return {name: {int(key): n for key, n in of.items()} for name, of in by_text.items()}

@@ -7,8 +7,9 @@ committed once ``commits/N`` is there; ``offsets/N`` has its end offsets, exclus
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 from pytest_sluice.errors import BadDeclaration, SluiceError
@@ -16,7 +17,9 @@ from pytest_sluice.errors import BadDeclaration, SluiceError
 Offsets = Mapping[str, Mapping[int, int]]
 """An offset by topic and partition."""
 
-_BATCH = re.compile(r"(\d+)(\.compact)?")
+# How late a batch may begin on a busy machine and still be on time.
+TRIGGER_SECONDS = 5.0
+
 _INTERVAL = re.compile(r"(?:interval\s+)?(?P<parts>\d+(?:\.\d+)?\s+[a-z]+(?:\s+\d+\s+[a-z]+)*)")
 _MILLISECONDS = {
     "millisecond": 1,
@@ -43,18 +46,38 @@ class Files(Protocol):
 
 @dataclass(frozen=True)
 class Committed:
-    """The last committed batch, and its end offsets, exclusive."""
+    """The last committed batch, and its end offsets, exclusive.
+
+    ``settled`` is false where Spark will run one more batch, without data: a query with a watermark
+    emits in it what the batch before has completed.
+    """
 
     batch: int
     ends: Offsets
+    settled: bool = True
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A micro-batch that was begun, and when, in seconds since the epoch."""
+
+    number: int
+    started_at: float
 
 
 def pinned(files: Files, checkpoint: str) -> dict[str, dict[int, int]] | None:
     """The offsets at which a query starts; None until it has pinned them.
 
-    From then on no message is missed, also by a query that starts from ``latest``.
+    From then on no message is missed, also by a query that starts from ``latest``. Of a topic that
+    several sources of the query read it is the least.
     """
-    path = f"{checkpoint}/sources/0/0"
+    numbers = sorted(filter(str.isdecimal, files.names(f"{checkpoint}/sources")), key=int)
+    found = [_pinned(files, f"{checkpoint}/sources/{number}/0") for number in numbers or ["0"]]
+    starts = [start for start in found if start is not None]
+    return _least(starts) if starts and len(starts) == len(found) else None
+
+
+def _pinned(files: Files, path: str) -> dict[str, dict[int, int]] | None:
     content = files.read(path)
     if content is None:
         return None
@@ -66,18 +89,51 @@ def pinned(files: Files, checkpoint: str) -> dict[str, dict[int, int]] | None:
 
 def committed(files: Files, checkpoint: str) -> Committed | None:
     """The last committed batch of a query; None before the first."""
-    batches = [_batch(name) for name in files.names(f"{checkpoint}/commits")]
-    last, _ = max((batch for batch in batches if batch is not None), default=(-1, ""))
+    last = max(_numbers(files, f"{checkpoint}/commits"), default=-1)
     if last < 0:
         return None
-    for name in (f"{last}", f"{last}.compact"):
-        path = f"{checkpoint}/offsets/{name}"
-        content = files.read(path)
-        if content is not None:
-            return Committed(last, _ends(path, content))
+    path = f"{checkpoint}/offsets/{last}"
+    content = files.read(path)
+    if content is not None:
+        settled = not _emits_later(files, checkpoint, last, path, content)
+        return Committed(last, _ends(path, content), settled)
     raise BadCheckpoint(
         f"batch {last} is committed, and {checkpoint}/offsets has no such batch",
         checked=[f"offsets: {', '.join(sorted(files.names(f'{checkpoint}/offsets'))) or 'none'}"],
+    )
+
+
+def begun(files: Files, checkpoint: str) -> int:
+    """The number of the last batch that a query began, from 0; -1 before the first."""
+    return max(_numbers(files, f"{checkpoint}/offsets"), default=-1)
+
+
+def batches(files: Files, checkpoint: str, after: int = -1) -> tuple[Batch, ...]:
+    """The batches with greater numbers than ``after`` that a query began, in their order."""
+    numbers = sorted(_numbers(files, f"{checkpoint}/offsets"))
+    paths = {number: f"{checkpoint}/offsets/{number}" for number in numbers if number > after}
+    found = {number: files.read(path) for number, path in paths.items()}
+    return tuple(
+        Batch(number, _milliseconds(paths[number], content, "batchTimestampMs") / 1000)
+        for number, content in found.items()
+        if content is not None
+    )
+
+
+def off_schedule(interval: str, started: Sequence[Batch]) -> tuple[Batch, ...]:
+    """The batches that began at another time than their trigger says.
+
+    Spark begins a batch at a multiple of the interval since the epoch, or at once where the batch
+    before it took longer than the interval. The first of a query, which begins when the query does,
+    is not to be among ``started``, except to be looked at as the one before. What is due is known
+    to TRIGGER_SECONDS: of a shorter interval nothing is said.
+    """
+    seconds = interval_seconds(interval)
+    return tuple(
+        batch
+        for before, batch in pairwise(started)
+        if batch.started_at % seconds > TRIGGER_SECONDS
+        and batch.started_at - before.started_at < seconds
     )
 
 
@@ -125,9 +181,26 @@ def next_trigger(interval: str, now: float) -> float:
     return (milliseconds // step + 1) * step / 1000
 
 
-def _batch(name: str) -> tuple[int, str] | None:
-    match = _BATCH.fullmatch(name)
-    return (int(match[1]), name) if match else None
+def _numbers(files: Files, folder: str) -> list[int]:
+    return [int(name) for name in files.names(folder) if name.isdecimal()]
+
+
+def _emits_later(files: Files, checkpoint: str, batch: int, path: str, content: bytes) -> bool:
+    """Whether a query with state has got a later watermark by a batch than it had in it."""
+    if "state" not in files.names(checkpoint):
+        return False
+    commit = f"{checkpoint}/commits/{batch}"
+    after = _milliseconds(commit, files.read(commit) or b"v1\n{}", "nextBatchWatermarkMs")
+    return after > _milliseconds(path, content, "batchWatermarkMs")
+
+
+def _milliseconds(path: str, content: bytes, key: str) -> int:
+    """A number of the metadata, which is the first line after the version; 0 without it."""
+    metadata = (_versioned_lines(path, content) or ["{}"])[0]
+    try:
+        return int(json.loads(metadata).get(key, 0))
+    except (ValueError, AttributeError, TypeError) as error:
+        raise _malformed(path, f"no metadata with {key}: {error}", content) from error
 
 
 def _ends(path: str, content: bytes) -> dict[str, dict[int, int]]:
@@ -135,11 +208,18 @@ def _ends(path: str, content: bytes) -> dict[str, dict[int, int]]:
     _metadata, *sources = _versioned_lines(path, content) or [""]
     if not sources:
         raise _malformed(path, "no line for a source", content)
-    ends: dict[str, dict[int, int]] = {}
-    for line in sources:
-        if line != "-":
-            ends |= _offsets(path, line)
-    return ends
+    return _least([_offsets(path, line) for line in sources if line != "-"])
+
+
+def _least(sources: Iterable[Offsets]) -> dict[str, dict[int, int]]:
+    """By topic and partition; a partition that two sources read is as far as the slower of them."""
+    least: dict[str, dict[int, int]] = {}
+    for source in sources:
+        for topic, partitions in source.items():
+            known = least.setdefault(topic, {})
+            for partition, offset in partitions.items():
+                known[partition] = min(offset, known.get(partition, offset))
+    return least
 
 
 def _versioned_lines(path: str, content: bytes) -> list[str]:

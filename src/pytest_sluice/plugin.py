@@ -11,9 +11,16 @@ from pytest_sluice import compose_fixtures, fixtures, hooks, terminal
 from pytest_sluice.backends.engine import EngineMissing, engine
 from pytest_sluice.backing import ON_DOCKER
 from pytest_sluice.book import Book
-from pytest_sluice.declaration import STAGES
-from pytest_sluice.errors import SluiceError, Unsupported
-from pytest_sluice.fixtures import SESSION, STAGE_OF, Broken, may_need_anything, nodes_of
+from pytest_sluice.declaration import STAGES, Stage
+from pytest_sluice.errors import BadDeclaration, SluiceError, Unsupported
+from pytest_sluice.fixtures import (
+    ELASTIC,
+    SESSION,
+    STAGE_OF,
+    Broken,
+    may_need_anything,
+    nodes_of,
+)
 from pytest_sluice.ledger import Landing
 from pytest_sluice.recording import RECORDER, Recorder
 from pytest_sluice.session import Session, Shared
@@ -67,7 +74,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line(
             "markers",
             f"{stage}: stage {stage} of the pipeline: {STAGE_HELP[stage]} (set by the deepest "
-            "sluice fixture that a test asks for)",
+            "sluice fixture that a test asks for; a test that has a mark of its own needs no later "
+            "stage)",
         )
     config.addinivalue_line(
         "markers",
@@ -109,15 +117,45 @@ def pytest_configure_node(node: Any) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark a test with the stage of the deepest fixture that it asks for."""
-    asked = [STAGE_OF[name] for name in getattr(item, "fixturenames", ()) if name in STAGE_OF]
-    if asked:
-        item.add_marker(max(asked, key=STAGES.index))
+    """Mark a test with the stage of the deepest fixture that it asks for, unless it has a mark."""
+    asked = _asked(item)
+    if asked and stage_of(item) is None:
+        item.add_marker(max(asked.values(), key=STAGES.index))
+
+
+def stage_of(item: pytest.Item) -> Stage | None:
+    """The stage that a test is marked with: it needs that one, and none behind it."""
+    marks = [stage for stage in STAGES if item.get_closest_marker(stage)]
+    return marks[-1] if marks else None
+
+
+def _asked(item: pytest.Item) -> dict[str, Stage]:
+    """The stage of each of our fixtures that a test asks for."""
+    names = getattr(item, "fixturenames", ())
+    return {name: STAGE_OF[name] for name in names if name in STAGE_OF}
+
+
+def _require_marks(items: list[pytest.Item]) -> None:
+    """Refuse a test that is marked with a stage and asks for a fixture of a later one."""
+    wrong = []
+    for item in items:
+        stage = stage_of(item)
+        for name, needed in _asked(item).items():
+            if stage and name not in ELASTIC and STAGES.index(needed) > STAGES.index(stage):
+                wrong.append(f"{item.nodeid} is marked {stage} and asks for {name}, of {needed}")
+    if wrong:
+        error = BadDeclaration(
+            "a test asks for more than the stage that it is marked with",
+            checked=wrong,
+            remedy="leave the mark out: the deepest fixture sets it",
+        )
+        raise pytest.UsageError(str(error))
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what needs a Docker engine where none can be reached, or refuse to go on."""
+    _require_marks(items)
     needy = [item for item in items if _needs_docker(item)]
     if not needy or config.option.collectonly:
         return
@@ -169,11 +207,29 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     recorder = session.config.stash[RECORDER]
     recorder.expect(asked)
     nodes, more = nodes_of(chain(*asked)), any(map(may_need_anything, asked))
+    own.until = _until([item for item in session.items if not _is_left_out(item)])
     if hasattr(session.config, "workerinput"):
         # It starts what it comes to, and the others find it there.
         return _stop_worker(session, recorder.watched(lambda: own.ask(nodes, more)))
     _guard(recorder.watched(lambda: own.start(nodes, more)))
     return None
+
+
+def _until(items: list[pytest.Item]) -> Stage:
+    """The deepest stage that a test which asks for the landing needs; the last where none does."""
+    asking = [item for item in items if "landing" in nodes_of(getattr(item, "fixturenames", ()))]
+    stages = [stage for item in asking if (stage := stage_of(item))]
+    return max(stages, key=STAGES.index, default=STAGES[-1])
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A landing that a service stopped is an error in set-up, for the tests behind that stage."""
+    until = stage_of(item) or STAGES[-1]
+    for value in getattr(item, "funcargs", {}).values():
+        stopped_at = value.stopped_at if isinstance(value, Landing) else None
+        if stopped_at and STAGES.index(stopped_at) <= STAGES.index(until):
+            _fail(item, stopped_at, f"cannot run: {value.story()}")
 
 
 @pytest.hookimpl(trylast=True)
@@ -191,11 +247,12 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
     A test that asks its backend for what that cannot do is skipped with the reason.
     """
+    until = stage_of(pyfuncitem) or STAGES[-1]
     for value in pyfuncitem.funcargs.values():
         if isinstance(value, Broken):
             _fail(pyfuncitem, value.stage, value.story())
-        if isinstance(value, Landing) and value.stopped_at:
-            _fail(pyfuncitem, value.stopped_at, value.story())
+        if isinstance(value, Landing) and (breach := value.broken(until)):
+            _fail(pyfuncitem, breach.stage, value.story())
     try:
         return (yield)
     except Unsupported as error:
@@ -208,7 +265,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         session.close()
 
 
-def _fail(item: pytest.Function, stage: str, story: str) -> None:
+def _fail(item: pytest.Item, stage: str, story: str) -> None:
     item.user_properties.append(("sluice_stage", stage))
     told = item.config.stash.setdefault(TOLD, set())
     if story in told:  # one landing fails many tests

@@ -151,7 +151,11 @@ def _hindrance(item: pytest.Item, error: BaseException, call: "pytest.CallInfo[N
     if odd:
         cannot = all(verdict.outcome == "cannot run" for verdict in odd)
         return odd[0].reason if cannot else ""
-    if ASKING.isdisjoint(getattr(item, "fixturenames", ())) or not isinstance(error, SluiceError):
+    if ASKING.isdisjoint(getattr(item, "fixturenames", ())):
+        return ""
+    if isinstance(error, pytest.fail.Exception) and call.when == "setup":
+        return str(error).partition("cannot run: ")[2].partition("\n")[0]  # a landing that stopped
+    if not isinstance(error, SluiceError):
         return ""
     of_the_code = isinstance(error, ComponentFailed) or getattr(error, "misfit", False)
     of_the_test = call.when != "setup" and isinstance(error, BadDeclaration)

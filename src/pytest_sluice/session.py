@@ -18,14 +18,14 @@ from pytest_sluice.backends.compose import Project
 from pytest_sluice.backing import Backing
 from pytest_sluice.cluster import Cluster, sweep
 from pytest_sluice.contracts import Backend, Role
-from pytest_sluice.declaration import Pipeline
+from pytest_sluice.declaration import STAGES, Pipeline, Stage
 from pytest_sluice.errors import BadDeclaration
 from pytest_sluice.events import Follower, Journal
 from pytest_sluice.flow.belongings import Belongings
 from pytest_sluice.flow.deployment import Deployment, roles
 from pytest_sluice.flow.forget import forget_command
 from pytest_sluice.flow.guest import Guest
-from pytest_sluice.flow.landing import Lander
+from pytest_sluice.flow.landing import Lander, nodes_for
 from pytest_sluice.flow.preflight import preflight
 from pytest_sluice.flow.run import Run
 from pytest_sluice.ledger import Landing
@@ -83,6 +83,8 @@ class Session:
         self._project: Project | None = None
         self._wanted: list[str] = []
         self._wants_more = False
+        # Where the landing of the shared run ends: at the deepest stage that a selected test needs.
+        self.until: Stage = STAGES[-1]
 
     @property
     def pipeline(self) -> Pipeline:
@@ -208,7 +210,7 @@ class Session:
 
     def _needed(self, nodes: Sequence[str]) -> list[str]:
         """The nodes as the graph names them; a landing asks for its own as it goes."""
-        landing = Lander.NODES if "landing" in nodes else ()
+        landing = nodes_for(self.pipeline, self.until) if "landing" in nodes else ()
         return [self.run.node(node) for node in (*nodes, *landing)]
 
     @contextmanager
@@ -302,7 +304,7 @@ class Session:
 
     def _shared_landing(self, run: Run) -> Landing:
         def land() -> object:
-            return Lander(run).land(self.pipeline.traffic).as_json()
+            return Lander(run).land(self.pipeline.traffic, self.until).as_json()
 
         return Landing.from_json(self.cluster.once("landing", land))
 

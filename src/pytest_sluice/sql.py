@@ -130,11 +130,11 @@ class Presto:
                     f"{catalog}, or name another catalog as catalogs.{mapping}",
                 )
 
-    def visible_files(self, table: str) -> dict[str, int]:
+    def visible_files(self, table: str, mapping: MappingName = "name") -> dict[str, int]:
         """How many rows Presto reads now out of each file of a table that has any, by URL."""
         name = ".".join(f'"{part}"' for part in table.split("."))
         sql = f'select "$path", count(*) from {name} group by 1'
-        return dict(self.query(sql, mapping="name").rows)
+        return dict(self.query(sql, mapping).rows)
 
 
 def multiset(rows: Iterable[Row]) -> Counter[Row]:

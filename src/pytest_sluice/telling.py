@@ -109,7 +109,7 @@ def _is_news(node: str, seconds: float) -> bool:
 
 def _landed(landing: Landing) -> str:
     if landing.stopped_at:
-        return f"run {landing.run} stopped at {landing.stopped_at}: {_first_line(landing.reason)}"
+        return _first_line(landing.headline())
     ledger = landing.ledger
     counts = {
         "answers": sum(ledger.answers.values()),
@@ -118,7 +118,7 @@ def _landed(landing: Landing) -> str:
         "rows visible": sum(ledger.visible.values()),
     }
     told = ", ".join(f"{number} {what}" for what, number in counts.items())
-    return f"run {landing.run} landed: {told}"
+    return f"{_first_line(landing.headline())}{':' if landing.landed else ';'} {told}"
 
 
 def _first_line(text: str) -> str:

@@ -130,6 +130,8 @@ class Narrator:
         if self._landing and not (self._landing.landed and self._book.is_well):
             terminalreporter.write_sep("=", "how far the run came")
             terminalreporter.write_line(self._landing.story())
+        for unseen in self._landing.unjudged if self._landing else ():
+            terminalreporter.write_line(f"sluice: not judged: {unseen}")
         if self._session.used:
             terminalreporter.write_line(f"sluice: logs and events are in {self._place()}")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from time import monotonic
+from time import monotonic, sleep
 from typing import TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_fixed
@@ -22,27 +22,40 @@ class WaitTimeout(SluiceError):
     """What was awaited did not come before the deadline."""
 
 
+@dataclass(frozen=True)
+class Clock:
+    """What time it is, in seconds, and how to let some of it go by; tests put their own here."""
+
+    now: Callable[[], float] = monotonic
+    sleep: Callable[[float], None] = sleep
+
+
 @dataclass
 class Deadline:
     """A point in time shared by stacked waits; ``extend`` when there was progress."""
 
     seconds: float
-    started: float = field(default_factory=monotonic)
-    progressed: float = field(default_factory=monotonic)
+    clock: Clock = Clock()
+    started: float = field(init=False)
+    progressed: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Count from now on."""
+        self.started = self.progressed = self.clock.now()
 
     def extend(self) -> None:
         """Count ``seconds`` from now again: something moved, so it is slow and not stuck."""
-        self.progressed = monotonic()
+        self.progressed = self.clock.now()
 
     @property
     def elapsed(self) -> float:
         """Seconds since the wait began."""
-        return monotonic() - self.started
+        return self.clock.now() - self.started
 
     @property
     def expired(self) -> bool:
         """Whether ``seconds`` have gone by since the last progress."""
-        return monotonic() - self.progressed > self.seconds
+        return self.clock.now() - self.progressed > self.seconds
 
 
 def wait_for(
@@ -77,6 +90,7 @@ def wait_for(
         retry=retry_if_exception_type(NotYet),
         wait=wait_fixed(POLL_SECONDS),
         stop=lambda _state: deadline.expired,
+        sleep=deadline.clock.sleep,
         retry_error_callback=give_up,
     )
     return retrying(attempt)

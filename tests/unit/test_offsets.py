@@ -31,8 +31,8 @@ class Folder:
         return self.files.get(path)
 
     def names(self, path: str) -> list[str]:
-        folder, _, _ = f"{path}/".rpartition("/")
-        return [p.removeprefix(f"{folder}/") for p in self.files if p.startswith(f"{folder}/")]
+        below = [p.removeprefix(f"{path}/") for p in self.files if p.startswith(f"{path}/")]
+        return sorted({p.partition("/")[0] for p in below})
 
 
 def offsets(*sources: str, metadata: str = METADATA) -> str:
@@ -61,11 +61,6 @@ def test_temporary_and_foreign_names_are_no_batches() -> None:
     assert committed(files, "/c") is None
     files.files |= {"/c/commits/3": b"v1", "/c/offsets/3": offsets("{}").encode()}
     assert committed(files, "/c") == Committed(3, {})
-
-
-def test_compacted_batches_count() -> None:
-    files = Folder({"/c/commits/19.compact": "v1", "/c/offsets/19.compact": offsets("{}")})
-    assert committed(files, "/c") == Committed(19, {})
 
 
 def test_a_source_that_has_no_offsets_yet_adds_none() -> None:

@@ -109,6 +109,13 @@ class Hdfs:
         with self.filesystem.open(file, "rb") as stream:
             return list(parquet.read_schema(stream).names)
 
+    def values(self, file: str, column: str) -> list[Any]:
+        """What a Parquet file has in one column, row by row."""
+        from pyarrow import parquet
+
+        with self.filesystem.open(file, "rb") as stream:
+            return list(parquet.read_table(stream, columns=[column])[column].to_pylist())
+
     def table(self, path: str) -> list[dict[str, Any]]:
         """Every row of the Parquet files below a folder, as read without Presto or Hive."""
         from pyarrow import parquet

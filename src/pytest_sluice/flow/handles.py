@@ -7,7 +7,8 @@ from pytest_sluice.answers import Answers, parse_ab
 from pytest_sluice.clients.kafka import Kafka, Message
 from pytest_sluice.contracts import Backend, Launch
 from pytest_sluice.declaration import Burst, Query, trigger_interval
-from pytest_sluice.offsets import Committed, Files
+from pytest_sluice.offsets import Batch, Committed, Files, Offsets
+from pytest_sluice.sinks import Progress
 from pytest_sluice.traffic import ab_command
 
 
@@ -95,6 +96,20 @@ class RunStream(RunProcess):
     def committed(self, query: Query) -> Committed | None:
         """The last committed micro-batch of the query; None before the first."""
         return offsets.committed(self._files, self._checkpoints[query])
+
+    def start_offsets(self, query: Query) -> Offsets:
+        """Where the query started, by topic and partition; empty before it has pinned that."""
+        return offsets.pinned(self._files, self._checkpoints[query]) or {}
+
+    def progress(self, query: Query) -> Progress:
+        """The last batch that the query committed, and the last that it began."""
+        checkpoint = self._checkpoints[query]
+        done = offsets.committed(self._files, checkpoint)
+        return Progress(done.batch if done else -1, offsets.begun(self._files, checkpoint))
+
+    def batches(self, query: Query, after: int = -1) -> tuple[Batch, ...]:
+        """The micro-batches, with greater numbers than ``after``, that the query began."""
+        return offsets.batches(self._files, self._checkpoints[query], after)
 
     def interval(self, query: Query) -> str:
         """The query's trigger interval, as Spark writes it."""

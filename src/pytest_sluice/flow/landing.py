@@ -1,199 +1,198 @@
-"""Landing a run: send the traffic, wait until it is committed and visible, count at every hop.
+"""Landing a run: send the traffic, wait until it is committed and visible, judge each hop.
 
-Committed means that Spark's checkpoint has it, visible that every committed file with rows is among
-the files out of which Presto reads. Neither asks for the figures that a test expects.
+Committed means that Spark's checkpoint has it, visible that the engine reads every committed file.
+Neither asks for the figures that a test expects. What the pipeline breaks is counted, and judged at
+the end; only a service that does not answer stops the counting.
 """
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
 
-from pytest_sluice import offsets
-from pytest_sluice.declaration import Burst, Query, Stage, Table
-from pytest_sluice.flow.handles import RunApi, RunStream, RunTopic
-from pytest_sluice.flow.hops import Stopped, hop
-from pytest_sluice.flow.run import ComponentFailed, Run
-from pytest_sluice.ledger import Landing, Ledger, count_kinds
-from pytest_sluice.sql import Presto
-from pytest_sluice.waiting import Deadline, NotYet, wait_for
-
-Ends = Mapping[int, int]
-
-# On top of the trigger interval: a micro-batch of a megabyte takes some seconds on a busy machine.
-COMMIT_SECONDS = 60.0
-VISIBLE_SECONDS = 30.0
+from pytest_sluice.clients.kafka import Message
+from pytest_sluice.conservation import messages_hop
+from pytest_sluice.declaration import STAGES, Burst, Pipeline, Stage
+from pytest_sluice.flow import counting
+from pytest_sluice.flow.committing import Committer, QueryCount
+from pytest_sluice.flow.counting import Ends, TopicCount
+from pytest_sluice.flow.hops import Broke, Stopped, joined
+from pytest_sluice.flow.rows import Rows
+from pytest_sluice.flow.run import Run
+from pytest_sluice.flow.seeing import Sight
+from pytest_sluice.flow.sending import Sender
+from pytest_sluice.judgement import Hop, judge
+from pytest_sluice.ledger import Landing, Ledger, Times
 
 
-def _told(answers: Mapping[int, int]) -> str:
-    return ", ".join(f"{number} x {status}" for status, number in sorted(answers.items()))
+def reaches(until: Stage, stage: Stage) -> bool:
+    """Whether a landing that ends at ``until`` comes to ``stage``."""
+    return STAGES.index(stage) <= STAGES.index(until)
 
 
-def _sums(rows: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
-    return {table: sum(by_file.values()) for table, by_file in rows.items()}
+def nodes_for(pipeline: Pipeline, until: Stage) -> list[str]:
+    """What a landing that ends at a stage brings about of its run."""
+    wanted: list[tuple[str, Stage, object]] = [
+        ("topic", "api", pipeline.topic),
+        ("api", "api", pipeline.api),
+        ("stream", "stream", pipeline.job),
+        ("tables", "hive", pipeline.ddl),
+        ("presto", "presto", pipeline.tables),
+    ]
+    return [node for node, stage, declared in wanted if declared and reaches(until, stage)]
 
 
 class Lander:
-    """Brings one run to its landing; what it counted so far is the landing, wherever it stops."""
-
-    # What it brings about of its run.
-    NODES = ("api", "stream", "presto")
+    """Brings one run to its landing, and judges what it counted on the way."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.requests = 0
-        self.answers: Counter[int] = Counter()
-        self.ends: dict[str, Ends] = {}
-        self.committed: dict[str, Mapping[str, Mapping[int, int]]] = {}
-        # Rows by file, of each table.
-        self.rows: dict[str, dict[str, int]] = {}
-        self.visible: dict[str, dict[str, int]] = {}
+        self._topic = TopicCount(run)
+        self._sender = Sender(run, self._topic)
+        self._committer: Committer | None = None
+        self._rows: Rows | None = None
+        self._sight: Sight | None = None
+        self._broken: list[Hop] = []
+        self._messages: list[Message] | None = None
+        self._awaited: Ends = {}
+        self._acknowledged_at = 0.0
 
-    def land(self, traffic: Sequence[Burst]) -> Landing:
-        """Send the traffic and follow it down; a hop that stops it is told by the landing."""
-        self.run.graph.start(map(self.run.node, self.NODES))
+    def land(self, traffic: Sequence[Burst], until: Stage = STAGES[-1]) -> Landing:
+        """Send the traffic and follow it down to a stage; the landing tells how far it came."""
+        nodes = nodes_for(self.run.pipeline, until)
+        own = [self.run.node(node) for node in nodes if traffic or node != "api"]
+        self.run.graph.start(own)
+        stopped: Stopped | None = None
         try:
-            self._send(traffic)
-            self._commit()
-            self._see()
-        except ComponentFailed as error:
-            return self._landing(error.stage, str(error))
-        except Stopped as stopped:
-            return self._landing(stopped.stage, stopped.reason)
-        return self._landing(None, "")
-
-    def _send(self, traffic: Sequence[Burst]) -> None:
-        api, topic = self.run.api, self.run.topic
-        self.run.join("stream")  # a burst before the first pinned offset could be missed
-        total = sum(burst.requests for burst in traffic)
-        self._emit("traffic", requests=total, bursts=len(traffic))
-        self._mark_ends(topic)
-        for burst in traffic:
-            self._send_burst(api, topic, burst)
-        self._judge_answers()
-
-    def _send_burst(self, api: RunApi, topic: RunTopic, burst: Burst) -> None:
-        """Send one burst, count its answers, and record its interval of end offsets."""
-        begin = self.ends[topic.name]
-        self.requests += burst.requests
-        with hop("api", f"GET {burst.path}"):
-            answers = api.burst(burst).by_status
-        self.answers.update(answers)
-        end = self._mark_ends(topic)
-        if answers and min(answers) >= 500:
-            # Nothing is stored: each further request would only wait for its time-out.
-            raise Stopped("api", f"GET {burst.path}: every answer is {_told(answers)}")
-        self._emit("burst", path=burst.path, host=burst.host, answers=answers, begin=begin, end=end)
-
-    def _mark_ends(self, topic: RunTopic) -> Ends:
-        with hop("kafka", "asking for the end offsets"):
-            self.ends[topic.name] = topic.end_offsets()
-        return self.ends[topic.name]
-
-    def _judge_answers(self) -> None:
-        refused = {status: n for status, n in self.answers.items() if not 200 <= status < 300}
-        if refused:
-            raise Stopped("api", f"of {self.requests} answers {_told(refused)}")
-
-    def _commit(self) -> None:
-        stream = self.run.stream
-        for query in stream.queries:
-            self._await_commit(stream, query)
-        self._count_committed(stream)
-
-    def _await_commit(self, stream: RunStream, query: Query) -> None:
-        interval = stream.interval(query)
-        due = offsets.next_trigger(interval, time.time())
-        self._emit(
-            "waiting",
-            what=f"query {query.name} to commit",
-            due=due,
-            due_at=datetime.fromtimestamp(due).strftime("%H:%M:%S"),
-            interval=interval,
-        )
-        scale = self.run.deployment.timeout_factor
-        deadline = Deadline(offsets.interval_seconds(interval) + COMMIT_SECONDS * scale)
-        seen: list[offsets.Committed | None] = [None]
-
-        def probe() -> None:
-            done = stream.committed(query)
-            if done != seen[0]:
-                seen[0] = done
-                deadline.extend()
-            if not offsets.covers(self.ends, done):
-                raise NotYet(f"lag {offsets.lag(self.ends, done)}")
-
-        try:
-            with hop("stream"):
-                wait_for(
-                    f"query {query.name} to commit {self.ends}",
-                    probe,
-                    deadline,
-                    alive=lambda: self.run.deployment.backend.require_alive(stream.role),
-                    log=stream.logs,
-                )
-        finally:
-            self.committed[query.name] = seen[0].ends if seen[0] else {}
-
-    def _count_committed(self, stream: RunStream) -> None:
-        for query in stream.queries:
-            for table in query.tables:
-                with hop("hdfs", f"counting the rows of {table.name}"):
-                    self.rows[table.name] = self._rows_by_file(table)
-
-    def _rows_by_file(self, table: Table) -> dict[str, int]:
-        """The rows of every file of a table that has any, by URL, as its footer says."""
-        hdfs = self.run.hdfs
-        rows = {hdfs.url + file: hdfs.rows(file) for file in hdfs.data_files(self.run.path(table))}
-        return {url: number for url, number in rows.items() if number}
-
-    def _see(self) -> None:
-        presto = self.run.presto
-        for table in self.run.pipeline.tables:
-            with hop("presto"):
-                self._await_visible(presto, table)
-
-    def _await_visible(self, presto: Presto, table: Table) -> None:
-        wanted = self.rows[table.name].keys()
-
-        def probe() -> dict[str, int]:
-            seen = presto.visible_files(self.run.qualified(table))
-            if missing := wanted - seen.keys():
-                raise NotYet(f"{len(missing)} of {len(wanted)} files are not visible")
-            return seen
-
-        deadline = self.run.deployment.deadline(VISIBLE_SECONDS)
-        self.visible[table.name] = wait_for(f"Presto to see {table.name}", probe, deadline)
-
-    def _landing(self, stage: Stage | None, reason: str) -> Landing:
-        landing = Landing(
-            run=self.run.number,
-            ledger=Ledger(
-                requests=self.requests,
-                answers=dict(self.answers),
-                messages=self._messages(),
-                committed=_sums(self.rows),
-                visible=_sums(self.visible),
-            ),
-            ends=self.ends,
-            committed=self.committed,
-            files={table: frozenset(rows) for table, rows in self.visible.items()},
-            stopped_at=stage,
-            reason=reason,
-        )
-        self._emit("landing", landing=landing.as_json())
+            self._follow(traffic, until, own)
+        except Stopped as error:
+            stopped = error
+        landing = self._landing(until, stopped)
+        self.run.deployment.journal.emit("landing", run=self.run.number, landing=landing.as_json())
         return landing
 
-    def _messages(self) -> dict[str, int]:
-        """What the topic holds by kind; nothing where there is no broker to ask any more."""
-        if not self.ends:
-            return {}
-        try:
-            with hop("kafka"):
-                values = [message.value for message in self.run.topic.messages()]
-        except Stopped:
-            return {}
-        return dict(count_kinds(values, self.run.pipeline.topic.kind))
+    def _follow(self, traffic: Sequence[Burst], until: Stage, nodes: Sequence[str]) -> None:
+        if self.run.node("stream") in nodes:
+            self._attempt(self._join_stream)
+        self._send(traffic)
+        if reaches(until, "kafka"):
+            self._topic.await_messages(sum(sent.accepted for sent in self._sender.sent))
+        self._awaited = self._topic.ends
+        if self._committer:
+            self._attempt(self._commit)
+        if self.run.node("tables") in nodes:
+            self._attempt(lambda: joined("hive", lambda: self.run.join("tables")))
+        if self.run.node("presto") in nodes and self._rows:
+            self._attempt(self._see)
+        if reaches(until, "kafka"):
+            # Last, so that what comes late, or twice, is seen.
+            self._messages = self._topic.read()
 
-    def _emit(self, kind: str, **fields: object) -> None:
-        self.run.deployment.journal.emit(kind, run=self.run.number, **fields)
+    def _attempt(self, part: Callable[[], object]) -> None:
+        """Do a part; what the pipeline broke in it is kept, and the next part goes on."""
+        try:
+            part()
+        except Broke as broke:
+            self._broken.append(broke.hop)
+
+    def _join_stream(self) -> None:
+        """Before anything is sent: what comes before the first pinned offset could be missed."""
+        stream = joined("stream", lambda: self.run.stream)
+        self._committer = Committer(self.run, stream)
+
+    def _send(self, traffic: Sequence[Burst]) -> None:
+        joined("kafka", lambda: self.run.topic)
+        self._topic.begin()
+        if traffic:
+            total = sum(burst.requests for burst in traffic)
+            self.run.deployment.journal.emit(
+                "traffic", run=self.run.number, requests=total, bursts=len(traffic)
+            )
+            self._sender.send(traffic)
+            self._acknowledged_at = time.time()
+
+    def _commit(self) -> None:
+        assert self._committer
+        self._committer.await_commit({self.run.names.topic: self._awaited})
+        rows = Rows(self.run, self._committer)
+        rows.count()
+        self._rows = rows
+
+    def _see(self) -> None:
+        assert self._rows
+        self._sight = Sight(self.run, self._rows.tables)
+        self._sight.look()
+
+    def _landing(self, until: Stage, stopped: Stopped | None) -> Landing:
+        counts = self._counts
+        seen = self._sight.rows if self._sight else {}
+        return Landing(
+            run=self.run.number,
+            ledger=self._ledger(),
+            ends={self.run.names.topic: self._topic.ends} if self._topic.ends else {},
+            committed={c.query.name: c.done.ends if c.done else {} for c in counts},
+            batches={c.query.name: {b.number: b.started_at for b in c.batches} for c in counts},
+            files={label: frozenset(by["name"]) for label, by in seen.items() if "name" in by},
+            times=Times(
+                self._acknowledged_at,
+                {c.query.name: c.seen_at for c in counts if c.seen_at},
+                self._sight.seen_at if self._sight else {},
+            ),
+            breaches=judge(self._hops()),
+            unjudged=tuple(dict.fromkeys(self._unjudged())),
+            until=until,
+            stopped_at=stopped.stage if stopped else None,
+            reason=stopped.reason if stopped else "",
+        )
+
+    def _hops(self) -> list[Hop]:
+        """Everything that was counted, and what was due of it."""
+        hops = list(self._broken)
+        if self._sender.sent:
+            hops += self._sender.hops()
+        if self._messages is not None:
+            hops.append(self._messages_hop(self._messages))
+        for count in self._counts:
+            hops += count.hops({self.run.names.topic: self._awaited})
+        if self._rows and self._messages is not None:
+            hops += self._rows.hops(self._messages, self._awaited, self._topic.ends)
+        return [*hops, *self._sight.hops()] if self._sight else hops
+
+    @property
+    def _counts(self) -> list[QueryCount]:
+        """The queries that were followed to their end, good or bad."""
+        counts = self._committer.counts.values() if self._committer else ()
+        return [count for count in counts if count.is_complete]
+
+    def _messages_hop(self, messages: Sequence[Message]) -> Hop:
+        since, name = self._topic.since_baseline(messages), self.run.names.topic
+        found = counting.ids(since, self.run.pipeline.topic.id) if self._by_id else len(since)
+        return messages_hop(name, self._sender.sent, found)
+
+    @property
+    def _by_id(self) -> bool:
+        api, topic = self.run.pipeline.api, self.run.pipeline.topic
+        return bool(self._sender.sent and api and api.id_header and topic.id)
+
+    def _unjudged(self) -> list[str]:
+        found = [sentence for count in self._counts for sentence in count.unjudged()]
+        if self._messages is None:
+            return found
+        if self._sender.sent and not self._by_id:
+            found.append("which message is whose: declare Api.id_header and Topic.id")
+        return (
+            [*found, *self._rows.unjudged(self._messages, self._topic.ends)]
+            if self._rows
+            else found
+        )
+
+    def _ledger(self) -> Ledger:
+        sent = self._sender.sent
+        tables = self._rows.tables if self._rows else {}
+        seen = self._sight.rows if self._sight else {}
+        return Ledger(
+            requests=sum(each.burst.requests for each in sent if each.tried),
+            answers=sum((Counter(each.answers) for each in sent), Counter[int]()),
+            messages=counting.kinds(self._messages or (), self.run.pipeline.topic.kind),
+            committed={label: count.total for label, count in tables.items()},
+            visible={label: sum(by["name"].values()) for label, by in seen.items() if "name" in by},
+        )

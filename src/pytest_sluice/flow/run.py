@@ -44,6 +44,8 @@ class Run:
         self.names: Names = pipeline.names(number, guest.word if guest else "")
         self._stay = Stay(guest, pipeline, self.names) if guest else Owned()
         self._processes: list[RunProcess] = []
+        # How often the job was started: a job that is started again begins a batch at once.
+        self.stream_starts = 0
         graph, name = self.graph, self.node
         graph.add(name("topic"), ["kafka"], self._topic)
         graph.add(name("tables"), ["hdfs", "metastore"], self._tables)
@@ -153,6 +155,7 @@ class Run:
         """Start the job (again) and wait until every query has pinned its start offsets."""
         role = self._stream_role()
         self._stay.note_folder(self.deployment.hdfs())
+        self.stream_starts += 1
         self._start(role)
         checkpoints = {q: fill(q.checkpoint, self.values) for q in self.pipeline.queries}
         stream = RunStream(self.deployment.backend, role.name, self.hdfs, checkpoints)
