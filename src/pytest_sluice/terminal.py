@@ -167,10 +167,11 @@ def _is_whole(config: pytest.Config) -> bool:
 
     What options deselect after collection is counted by the process that collects.
     """
+    if any(config.getoption(option, None) for option in ("lf", "ignore", "ignore_glob")):
+        return False
     there = config.invocation_params.dir
-    options = ("lf", "ignore", "ignore_glob")
-    left_out = any(config.getoption(option, None) for option in options)
-    return not left_out and all((there / argument).is_dir() for argument in config.args)
+    chosen = config.args_source is config.ArgsSource.ARGS
+    return not chosen or all((there / argument).is_dir() for argument in config.args)
 
 
 def _lines(config: pytest.Config) -> Lines | None:

@@ -380,9 +380,29 @@ def test_where_tests_were_left_out_no_claim_is_missed(
     assert finished.exitstatus == exitstatus
 
 
+def test_what_the_configuration_names_leaves_nothing_out(
+    evening: Evening, pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole(pytestconfig, monkeypatch, __file__)
+    monkeypatch.setattr(pytestconfig, "args_source", pytestconfig.ArgsSource.TESTPATHS)
+    evening.narrator.pytest_testnodedown(Node(sluice_selection=ASKS))
+    assert "not answered" in evening.end(None, HOLDS)
+
+
+@pytest.mark.parametrize("option", ["lf", "ignore", "ignore_glob"])
+def test_an_option_that_leaves_files_out_leaves_tests_out(
+    evening: Evening, pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    whole(pytestconfig, monkeypatch)
+    monkeypatch.setattr(pytestconfig.option, option, ["x"], raising=False)
+    evening.narrator.pytest_testnodedown(Node(sluice_selection=ASKS))
+    assert "not answered" not in evening.end(None, HOLDS)
+
+
 def whole(config: pytest.Config, patch: pytest.MonkeyPatch, *args: str) -> None:
     """Let the command line name no more than a folder, or what is given."""
     patch.setattr(config, "args", list(args) or ["."])
+    patch.setattr(config, "args_source", config.ArgsSource.ARGS)
     for option in ("lf", "ignore", "ignore_glob"):
         patch.setattr(config.option, option, None, raising=False)
 
