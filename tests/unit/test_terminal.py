@@ -111,6 +111,14 @@ def test_a_claim_is_told_with_its_figures_under_each_mapping() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("rows", "told"), [(1, "blue 1"), (8, "; ".join(["blue 1"] * 8)), (9, "9 rows")]
+)
+def test_a_few_rows_are_told_and_more_are_counted(rows: int, told: str) -> None:
+    few = Result(HEADINGS, TYPES, (("blue", 1),) * rows)
+    assert entry(replace(BY_NAME, measured={"fact": few}), 120)[1] == f"        {told}"
+
+
 def test_figures_that_are_the_same_under_both_mappings_are_told_once() -> None:
     both = {"position": BLUE, "name": BLUE}
     verdict = replace(BY_NAME, outcome="holds", expected_mapping="both", measured=both)
