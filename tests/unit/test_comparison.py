@@ -130,6 +130,11 @@ def test_a_printed_cell_survives_json(cell: Any) -> None:
     assert json.loads(json.dumps(plain(cell), allow_nan=False)) == plain(cell)
 
 
+def test_a_printed_cell_keeps_its_value_as_far_as_json_has_one() -> None:
+    cell = (None, True, 1, "x", 1.5, NAN, Decimal("1.50"), {1: [2]})
+    assert plain(cell) == [None, True, 1, "x", 1.5, "nan", "1.50", {"1": [2]}]
+
+
 @pytest.mark.parametrize("value", [{1}, b"x", object()])
 def test_what_no_query_answers_is_refused(value: object) -> None:
     with pytest.raises(TypeError, match="no value that a query answers"):
