@@ -1,7 +1,7 @@
 """Counting a run's messages and rows; a service that does not answer at once is asked again."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -66,8 +66,11 @@ class TopicCount:
         self.ends = asked(self._run, "kafka", "asking for the end offsets", topic.end_offsets)
         return self.ends
 
-    def await_messages(self, number: int) -> None:
-        """Wait until so many messages have come since the baseline, or no more come."""
+    def await_messages(self, number: int, wanted: Collection[str] = ()) -> None:
+        """Wait until so many messages have come since the baseline, or no more come.
+
+        ``wanted`` are ids that have to be among them, where ids are declared.
+        """
         deadline = self._run.deployment.deadline(MESSAGES_SECONDS)
         before = self.ends
 
@@ -78,6 +81,8 @@ class TopicCount:
                 deadline.extend()
             if (found := self._since_baseline()) < number:
                 raise NotYet(f"{found} messages")
+            if missing := set(wanted) - self._ids():
+                raise NotYet(f"{len(missing)} of {len(wanted)} ids are missing")
 
         try:
             wait_for(f"{number} messages", probe, deadline)
@@ -86,6 +91,9 @@ class TopicCount:
 
     def _since_baseline(self) -> int:
         return sum(end - self.baseline.get(part, 0) for part, end in self.ends.items())
+
+    def _ids(self) -> set[str | None]:
+        return set(ids(self.since_baseline(self.read()), self._run.pipeline.topic.id))
 
     def read(self) -> list[Message]:
         """Every message up to now; the end offsets become those of the last of them."""
