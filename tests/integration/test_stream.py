@@ -98,8 +98,8 @@ def test_a_job_whose_topic_does_not_exist_ends_with_an_error(sluice_own_run: Run
     run = sluice_own_run
     set_environment(run, KAFKA_TOPIC="nowhere")
     landing = Lander(run).land(())
-    assert landing.stopped_at == "stream"
-    assert "died with exit code 1" in landing.reason
+    assert [breach.stage for breach in landing.breaches] == ["stream"]
+    assert "died with exit code 1" in landing.headline()
     log = "\n".join(run.deployment.backend.logs(run.node("stream"), 200))
     assert "UnknownTopicOrPartition" in log
     assert "nowhere" not in run.kafka.topics()

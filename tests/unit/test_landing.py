@@ -534,7 +534,7 @@ def test_a_broken_hop_counts_for_its_stage_and_those_behind_it() -> None:
     landing = good(files={batch(CLICKS, 0): 9}).land(TEN)
     assert landing.broken("kafka") is None
     for stage in ("stream", "hdfs", "report"):
-        assert landing.broken(stage) == landing.breaches[0]  # type: ignore[arg-type]
+        assert landing.broken(stage) == landing.breaches[0]
 
 
 def test_without_traffic_no_api_is_started_and_what_is_there_is_judged() -> None:

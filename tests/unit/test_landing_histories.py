@@ -128,7 +128,7 @@ def world(history: History) -> World:
 
     tables = (CLICKS, JOINS, REJECTED) if history.has_rejected else (CLICKS, JOINS)
     topic = TOPIC if history.by_id else replace(TOPIC, id="")
-    late = [
+    late: list[tuple[float, bytes | None]] = [
         (float(request.late), values[number])
         for number, request in enumerate(requests)
         for _ in range(sent(request) if request.late else 0)

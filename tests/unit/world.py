@@ -157,7 +157,7 @@ class World:
     # The API
 
     def burst(self, burst: Burst) -> Answers:
-        answers = []
+        answers: list[Answer] = []
         for _ in range(burst.requests):
             if self.dies_after == self.requests:
                 self.dead["api"] = "api died with exit code 1"
