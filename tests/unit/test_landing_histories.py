@@ -138,6 +138,7 @@ def world(history: History) -> World:
         answer=answer,
         late=late,
         commit_at=25.0,  # behind everything that is late
+        step=5.0,
         files=files,
         raw={batch(REJECTED, 0): raw},
         visible={

@@ -35,9 +35,6 @@ from pytest_sluice.sql import MappingName
 from pytest_sluice.waiting import Clock, Deadline
 
 URL = "hdfs://namenode:8020"
-# A sleep of a poll is a second here: the deadlines are tens of them.
-STEP = 1.0
-
 CLICKS = Table("clicks", "/clicks", schema="web", keeps=("click",), batches="batch={batch}")
 JOINS = Table("joins", "/joins", schema="web", keeps=("join",), batches="batch={batch}")
 REJECTED = Table("rejected", "/rejected", schema="odd", rejected="raw", batches="batch={batch}")
@@ -71,7 +68,7 @@ class World:
 
     ``answer`` is what the API does with request number n: a status, and the messages that it sends.
     ``late`` are messages that come to the topic only after so many seconds. ``files`` are rows by
-    path, ``visible`` by mapping and path (as committed where it says nothing).
+    path, ``visible`` by mapping and path (as committed where it says nothing). A poll's sleep takes ``step`` seconds.
     """
 
     pipeline: Pipeline = field(default_factory=pipeline)
@@ -96,6 +93,7 @@ class World:
     dies_after: int | None = None
     stream_starts: int = 1
     now: float = 0.0
+    step: float = 1.0
     requests: int = 0
     asked: list[str] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
@@ -124,7 +122,7 @@ class World:
         return Deadline(seconds, Clock(lambda: self.now, self._sleep))
 
     def _sleep(self, _seconds: float) -> None:
-        self.now += STEP
+        self.now += self.step
         due = [value for at, value in self.late if at <= self.now]
         self.late = [(at, value) for at, value in self.late if at > self.now]
         self.messages += due
