@@ -68,7 +68,8 @@ class World:
 
     ``answer`` is what the API does with request number n: a status, and the messages that it sends.
     ``late`` are messages that come to the topic only after so many seconds. ``files`` are rows by
-    path, ``visible`` by mapping and path (as committed where it says nothing). A poll's sleep takes ``step`` seconds.
+    path, ``visible`` by mapping and path (as committed where it says nothing). The sleep of a poll
+    takes ``step`` seconds.
     """
 
     pipeline: Pipeline = field(default_factory=pipeline)
