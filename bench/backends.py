@@ -36,7 +36,7 @@ from pytest_sluice.backends.containers import docker_name_of  # noqa: E402
 
 BACKENDS = ("process+kraft", "process+zookeeper", "compose+kraft", "compose+zookeeper", "external")
 BASE = "process+kraft"
-CLAIMS = 13
+CLAIMS = 14
 FIGURES = ("ready_s", "landing_s", "claims_s", "whole_s", "peak_mib")
 MEMORY = {
     "process": "PSS of all processes of the cluster",

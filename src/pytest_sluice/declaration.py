@@ -165,7 +165,11 @@ class Names:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The pipeline under test. ``names`` are the bare names, which the first run has."""
+    """The pipeline under test. ``names`` are the bare names, which the first run has.
+
+    ``claims`` are the ids of the claims that the suite answers: a session that leaves no test out
+    is red where one of them is not answered.
+    """
 
     topic: Topic
     api: Api | None = None
@@ -174,6 +178,7 @@ class Pipeline:
     traffic: tuple[Burst, ...] = ()
     root: str = "/tmp"
     schema: str = "default"
+    claims: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a placeholder that nothing fills, where it stands."""

@@ -15,13 +15,14 @@ from pytest_sluice.clients.hdfs import Hdfs
 from pytest_sluice.clients.hive import Hive
 from pytest_sluice.clients.kafka import Kafka
 from pytest_sluice.declaration import Stage
+from pytest_sluice.errors import ServiceNotReady
 from pytest_sluice.flow.deployment import Deployment
 from pytest_sluice.flow.handles import RunApi, RunStream, RunTopic
 from pytest_sluice.flow.run import ComponentFailed, Run
 from pytest_sluice.ledger import Landing
+from pytest_sluice.recording import RECORDER
 from pytest_sluice.session import Session
 from pytest_sluice.sql import Presto, QueryFailed, Result
-from pytest_sluice.verdicts import PROPERTY
 
 SESSION = pytest.StashKey[Session]()
 
@@ -177,11 +178,15 @@ def sluice_landing(sluice_session: Session) -> Landing:
 
 @pytest.fixture
 def sluice_record(request: pytest.FixtureRequest) -> Callable[[Verdict], Verdict]:
-    """Record a verdict for the summary: directly, where the statement is no query."""
+    """Record a verdict for the summary: directly, where the statement is no query.
+
+    A verdict that is not as expected fails the test, and so does a second one on a claim.
+    """
+    recorder = request.config.stash[RECORDER]
+    recorder.begin(request.node)
 
     def record(verdict: Verdict) -> Verdict:
-        request.node.user_properties.append((PROPERTY, verdict.as_json()))
-        return verdict
+        return recorder.record(request.node, verdict)
 
     return record
 
@@ -194,9 +199,13 @@ def sluice_check(
 ) -> Callable[[Claim], Verdict]:
     """Judge a claim under both mappings, and record its verdict for the summary.
 
-    It is judged as well where the landing is broken: as long as the services answer.
+    It is judged as well where the landing is broken: as long as the services answer. A verdict
+    that is not as expected fails the test.
     """
-    sluice_session.landing()
+    landing = sluice_session.landing()
+    if landing.stopped_at:
+        raise ServiceNotReady(landing.headline())
+    hop = next((f"{breach.stage}: {breach}" for breach in landing.breaches), "")
 
     def answer(sql: str, mapping: Any) -> Result | QueryFailed:
         try:
@@ -206,6 +215,7 @@ def sluice_check(
 
     def check(claim: Claim) -> Verdict:
         by_position, by_name = answer(claim.sql, "position"), answer(claim.sql, "name")
-        return sluice_record(judge(claim, by_position, by_name))
+        meant = answer(claim.meant.sql, claim.meant.mapping) if claim.meant else None
+        return sluice_record(judge(claim, by_position, by_name, meant, hop=hop))
 
     return check

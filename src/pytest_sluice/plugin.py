@@ -10,6 +10,7 @@ import pytest
 from pytest_sluice import compose_fixtures, fixtures, hooks, terminal
 from pytest_sluice.backends.engine import EngineMissing, engine
 from pytest_sluice.backing import ON_DOCKER
+from pytest_sluice.book import Book
 from pytest_sluice.declaration import STAGES, Stage
 from pytest_sluice.errors import BadDeclaration, SluiceError, Unsupported
 from pytest_sluice.fixtures import (
@@ -21,6 +22,7 @@ from pytest_sluice.fixtures import (
     nodes_of,
 )
 from pytest_sluice.ledger import Landing
+from pytest_sluice.recording import RECORDER, Recorder
 from pytest_sluice.session import Session, Shared
 from pytest_sluice.settings import SETTINGS, resolve
 
@@ -96,10 +98,13 @@ def pytest_configure(config: pytest.Config) -> None:
     shared = Shared.from_json(getattr(config, "workerinput", {}).get(SHARED))
     session = Session(pipeline, settings, config.rootpath, shared)
     config.stash[SESSION] = session
+    config.stash[RECORDER] = recorder = Recorder()
+    config.pluginmanager.register(recorder, "sluice-recorder")
     if settings["backend"] == "compose":
         config.pluginmanager.register(compose_fixtures, "sluice-compose-fixtures")
     if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(terminal.Narrator(config, session), "sluice-narrator")
+        narrator = terminal.Narrator(config, session, Book(pipeline.claims if pipeline else ()))
+        config.pluginmanager.register(narrator, "sluice-narrator")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -199,12 +204,14 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         return None
     own = session.config.stash[SESSION]
     asked = [getattr(i, "fixturenames", ()) for i in session.items if not _is_left_out(i)]
+    recorder = session.config.stash[RECORDER]
+    recorder.expect(asked)
     nodes, more = nodes_of(chain(*asked)), any(map(may_need_anything, asked))
     own.until = _until([item for item in session.items if not _is_left_out(item)])
     if hasattr(session.config, "workerinput"):
         # It starts what it comes to, and the others find it there.
-        return _stop_worker(session, lambda: own.ask(nodes, more))
-    _guard(lambda: own.start(nodes, more))
+        return _stop_worker(session, recorder.watched(lambda: own.ask(nodes, more)))
+    _guard(recorder.watched(lambda: own.start(nodes, more)))
     return None
 
 

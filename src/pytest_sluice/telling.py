@@ -40,8 +40,9 @@ def sentence(event: Event) -> str:
 def entry(verdict: Verdict, width: int) -> Sequence[str]:
     """The lines on a claim: its outcome and statement, then what was measured."""
     mark = "ok " if verdict.as_expected else "NOT"
+    statement = f": {_first_line(verdict.statement)}" if verdict.statement else ""
     return [
-        f"{mark} {verdict.id:>3}  {verdict.outcome}: {_first_line(verdict.statement)}",
+        f"{mark} {verdict.id:>3}  {verdict.outcome}{statement}",
         *(line for text in _figures(verdict) for line in _wrapped(text, width)),
     ]
 
@@ -55,7 +56,11 @@ def tally(verdicts: Sequence[Verdict]) -> str:
 
 
 def _figures(verdict: Verdict) -> Iterator[str]:
-    """What was measured, a line for each mapping unless both measured the same."""
+    """What was measured, a line for each mapping unless both measured the same; and what else."""
+    if verdict.because:
+        yield f"expected to fail, because {_first_line(verdict.because)}"
+    if verdict.told_hop:
+        yield _first_line(verdict.told_hop)
     if not verdict.as_expected and verdict.columns:
         yield f"printed: {_rows(verdict.printed, verdict.ordered_by)}"
     told = {
@@ -65,6 +70,13 @@ def _figures(verdict: Verdict) -> Iterator[str]:
         told = {"": next(iter(told.values()))}
     for heading, figures in told.items():
         yield heading + figures
+    if verdict.note:
+        yield f"note: {_first_line(verdict.note)}"
+    if meant := verdict.meant:
+        figures = _told(meant.measured, meant.ordered_by)
+        yield f"what was meant, by {meant.mapping}: {meant.outcome}: {figures}"
+    if verdict.meant and verdict.meant.note:
+        yield f"note: {_first_line(verdict.meant.note)}"
 
 
 def _told(found: Result | str, ordered_by: Sequence[str]) -> str:

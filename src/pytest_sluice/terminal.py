@@ -8,16 +8,18 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import pytest
 from _pytest.terminal import TerminalReporter
 
+from pytest_sluice.book import Book, Selection
 from pytest_sluice.events import Event
 from pytest_sluice.ledger import Landing
+from pytest_sluice.recording import RECORDER, SELECTION, take_report
 from pytest_sluice.session import Session
 from pytest_sluice.telling import entry, sentence, tally
-from pytest_sluice.verdicts import PROPERTY, Verdict
+from pytest_sluice.verdicts import Verdict
 
 
 class Lines:
@@ -60,10 +62,11 @@ class Lines:
 class Narrator:
     """Tells of one session on the terminal: nothing with ``-q``."""
 
-    def __init__(self, config: pytest.Config, session: Session) -> None:
+    def __init__(self, config: pytest.Config, session: Session, book: Book) -> None:
         self._config = config
         self._session = session
-        self._verdicts: dict[str, Verdict] = {}
+        self._book = book
+        self._selections: list[Selection] = []
         self._landing: Landing | None = None
         self._lines: Lines | None = None
         self._began: float | None = None
@@ -85,33 +88,46 @@ class Narrator:
         """Take up the verdicts of a test, from wherever it ran."""
         if self._lines and (report.when == "call" or not report.passed):
             self._lines.resume()
-        for name, value in report.user_properties:
-            if name == PROPERTY:
-                self._judge(Verdict.from_json(cast("dict[str, Any]", value)))
+        take_report(self._book, report)
 
-    def pytest_sessionfinish(self) -> None:
-        """Tell nothing of what breaks while all comes down; write the claims."""
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take up what an xdist worker says of its selection; one that crashed says nothing."""
+        if said := (getattr(node, "workeroutput", None) or {}).get(SELECTION):
+            self._selections.append(Selection.from_json(said))
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Tell nothing of what breaks while all comes down; write the claims.
+
+        A claim with two answers, with none, or with one that is not as expected is red.
+        """
         if self._lines:
             lines, self._lines = self._lines, None
             lines.close()
         self._landing = self._landing or self._session.landing_so_far()
+        self._close_book(session)
         path = self._session.settings["claims"]
-        if path and (self._verdicts or self._session.used):
-            _write_claims(self._config.rootpath / path, self._sorted(), self._landing)
+        if path and (self._book.verdicts or self._session.used):
+            _write_claims(self._config.rootpath / path, self._book.verdicts, self._landing)
 
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
-        """The claims with verdicts and figures, the ledger where they differ, and the logs."""
-        if self._config.get_verbosity() < 0:
-            return
-        if self._verdicts:
+        """The claims with verdicts and figures, the ledger where they differ, and the logs.
+
+        With ``-q`` only the claims of which no test tells that they are red.
+        """
+        quiet = self._config.get_verbosity() < 0
+        verdicts = self._book.unanswered if quiet else self._book.verdicts
+        if verdicts or self._book.doubles:
             terminalreporter.write_sep("=", "claims of the report")
-            for verdict in self._sorted():
-                head, *figures = entry(verdict, self._config.get_terminal_writer().fullwidth)
-                marks = {} if verdict.as_expected else {"red": True}
-                terminalreporter.write_line(head, **marks)
-                terminalreporter.write_line("\n".join(figures))
-            terminalreporter.write_line(tally(self._sorted()))
-        if self._landing and not self._is_well(self._landing):
+        for verdict in verdicts:
+            self._tell(terminalreporter, verdict)
+        for double in self._book.doubles:
+            terminalreporter.write_line(double, red=True)
+        if quiet:
+            return
+        if verdicts:
+            terminalreporter.write_line(tally(verdicts))
+        if self._landing and not (self._landing.landed and self._book.is_well):
             terminalreporter.write_sep("=", "how far the run came")
             terminalreporter.write_line(self._landing.story())
         for unseen in self._landing.unjudged if self._landing else ():
@@ -119,21 +135,23 @@ class Narrator:
         if self._session.used:
             terminalreporter.write_line(f"sluice: logs and events are in {self._place()}")
 
-    def _judge(self, verdict: Verdict) -> None:
-        """Keep a verdict; of several on one claim, the one that is not as expected."""
-        known = self._verdicts.get(verdict.id)
-        if known is None or known.as_expected:
-            self._verdicts[verdict.id] = verdict
+    def _tell(self, reporter: TerminalReporter, verdict: Verdict) -> None:
+        head, *figures = entry(verdict, self._config.get_terminal_writer().fullwidth)
+        marks = {} if verdict.as_expected else {"red": True}
+        reporter.write_line(head, **marks)
+        reporter.write_line("\n".join(figures))
+
+    def _close_book(self, session: pytest.Session) -> None:
+        selections = [self._config.stash[RECORDER].selection, *self._selections]
+        ended = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+        early = bool(not ended or session.shouldstop or session.shouldfail)
+        self._book.close(selections, _is_whole(self._config), early)
+        if session.exitstatus == pytest.ExitCode.OK and not self._book.is_well:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _place(self) -> Path:
         directory, root = self._session.directory, self._config.rootpath
         return directory.relative_to(root) if directory.is_relative_to(root) else directory
-
-    def _is_well(self, landing: Landing) -> bool:
-        return landing.landed and all(verdict.as_expected for verdict in self._verdicts.values())
-
-    def _sorted(self) -> list[Verdict]:
-        return sorted(self._verdicts.values(), key=lambda verdict: (len(verdict.id), verdict.id))
 
     def _take(self, event: Event) -> None:
         self._began = self._began or event["at"]
@@ -142,6 +160,18 @@ class Narrator:
         lines = self._lines
         if lines and (line := sentence(event)):
             lines.tell(f"sluice {event['at'] - self._began:6.1f} s  {line}")
+
+
+def _is_whole(config: pytest.Config) -> bool:
+    """Whether the command line names whole folders, and nothing that leaves tests out of them.
+
+    What options deselect after collection is counted by the process that collects.
+    """
+    if any(config.getoption(option, None) for option in ("lf", "ignore", "ignore_glob")):
+        return False
+    there = config.invocation_params.dir
+    chosen = config.args_source is config.ArgsSource.ARGS
+    return not chosen or all((there / argument).is_dir() for argument in config.args)
 
 
 def _lines(config: pytest.Config) -> Lines | None:

@@ -5,10 +5,19 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, Literal
 
-from pytest_sluice.sql import Result, Row, aligned
+from pytest_sluice.errors import BadDeclaration
+from pytest_sluice.sql import MappingName, Result, Row, aligned
 
-Outcome = Literal["holds", "holds only by position", "holds only by name", "fails", "cannot run"]
+Outcome = Literal[
+    "holds",
+    "holds only by position",
+    "holds only by name",
+    "fails",
+    "cannot run",
+    "not answered",
+]
 Expected = Literal["both", "position", "name"]
+Expectation = Literal["holds", "fails"]
 
 # The property of a test under which its verdict travels from wherever it ran to the summary.
 PROPERTY = "sluice_verdict"
@@ -28,11 +37,64 @@ _ROWS_SHOWN = 40
 
 
 @dataclass(frozen=True)
+class Correction:
+    """What was found of the query that says what a claim meant, under the one mapping it names."""
+
+    sql: str
+    mapping: MappingName
+    outcome: Literal["holds", "fails", "cannot run"]
+    measured: Result | str
+    columns: tuple[str, ...] = ()
+    printed: tuple[Row, ...] = ()
+    ordered_by: tuple[str, ...] = ()
+    note: str = ""
+
+    def lines(self) -> Sequence[str]:
+        """The query with its outcome, and what was measured beside what had to be."""
+        wanted = Result(self.columns, (), self.printed)
+        blocks = [_block(f"measured by {self.mapping}", self.measured)]
+        if self.outcome != "holds":
+            blocks = [_block(f"wanted{_order(self.ordered_by)}", wanted), *blocks]
+        head = f"what was meant, by {self.mapping}: {self.outcome}"
+        return [head, *self.sql.splitlines(), *_noted(self.note), *_arranged(blocks)]
+
+    def as_json(self) -> dict[str, Any]:
+        """A value that JSON can hold."""
+        return {
+            "sql": self.sql,
+            "mapping": self.mapping,
+            "outcome": self.outcome,
+            "measured": _to_json(self.measured),
+            "columns": list(self.columns),
+            "printed": [list(row) for row in self.printed],
+            "ordered_by": list(self.ordered_by),
+            "note": self.note,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Correction":
+        """The correction that ``as_json`` was taken from."""
+        return cls(
+            sql=value["sql"],
+            mapping=value["mapping"],
+            outcome=value["outcome"],
+            measured=_from_json(value["measured"]),
+            columns=tuple(value["columns"]),
+            printed=tuple(map(tuple, value["printed"])),
+            ordered_by=tuple(value["ordered_by"]),
+            note=value["note"],
+        )
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What was found of a claim: its outcome, what is printed, what was measured and how.
 
     ``measured`` has a Result, or a text where there is none (an error, a fact that is no query),
-    under ``position``, ``name`` or ``fact``.
+    under ``position``, ``name`` or ``fact``. ``because`` is the reason for which a claim is
+    expected to fail; ``note`` says in how far the comparison could not be strict; ``hop`` is the
+    hop at which the landing was broken, told of a claim that is not as expected; ``meant`` is the
+    corrected query.
     """
 
     id: str
@@ -44,24 +106,79 @@ class Verdict:
     printed: tuple[Row, ...] = ()
     ordered_by: tuple[str, ...] = ()
     expected_mapping: Expected = "both"
+    expected: Expectation = "holds"
+    because: str = ""
+    note: str = ""
+    hop: str = ""
+    meant: Correction | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse an expectation to fail without its reason, and a reason without it."""
+        if (self.expected == "fails") != bool(self.because):
+            raise BadDeclaration(
+                f"claim {self.id}: a claim that is expected to fail, and no other, has a reason",
+                checked=[f"expected is {self.expected!r}, because is {self.because!r}"],
+                remedy='give expected="fails" and because="..." together',
+            )
 
     @classmethod
-    def of_fact(cls, id: str, statement: str, holds: bool, measured: str) -> "Verdict":
+    def of_fact(
+        cls,
+        id: str,
+        statement: str,
+        holds: bool,
+        measured: str,
+        *,
+        expected: Expectation = "holds",
+        because: str = "",
+    ) -> "Verdict":
         """The verdict on a statement that is no query; ``measured`` says what was seen."""
-        return cls(id, statement, "holds" if holds else "fails", {"fact": measured})
+        outcome: Outcome = "holds" if holds else "fails"
+        fact = {"fact": measured}
+        return cls(id, statement, outcome, fact, expected=expected, because=because)
+
+    @property
+    def expected_outcome(self) -> Outcome:
+        """The outcome that is known to be right."""
+        return "fails" if self.expected == "fails" else _EXPECTED_OUTCOME[self.expected_mapping]
 
     @property
     def as_expected(self) -> bool:
-        """Whether it holds under the mappings under which it is known to hold, and no other."""
-        return self.outcome == _EXPECTED_OUTCOME[self.expected_mapping]
+        """Whether it has the outcome that is known to be right, and what was meant holds."""
+        meant = self.meant is None or self.meant.outcome == "holds"
+        return self.outcome == self.expected_outcome and meant
+
+    @property
+    def told_hop(self) -> str:
+        """The broken hop, of a verdict that it may explain."""
+        return f"broken hop: {self.hop}" if self.hop and not self.as_expected else ""
+
+    @property
+    def reason(self) -> str:
+        """The first error that was answered in the place of a result; empty without one."""
+        found = [*self.measured.values(), *([self.meant.measured] if self.meant else [])]
+        return next((each for each in found if isinstance(each, str)), "")
 
     def text(self) -> str:
         """The claim with its query, what is printed and what was measured side by side."""
-        expected = _EXPECTED_OUTCOME[self.expected_mapping]
-        judged = "as expected" if self.as_expected else f"expected: {expected}"
-        lines = [*self.statement.splitlines(), *self.sql.splitlines(), *_arranged(self._blocks())]
-        head = f"claim {self.id}: {self.outcome} ({judged})"
+        head = f"claim {self.id}: {self.outcome} ({self._judged()})"
+        told = (f"because {self.because}" if self.because else "", self.told_hop)
+        lines = [
+            *self.statement.splitlines(),
+            *(line for text in told for line in text.splitlines()),
+            *self.sql.splitlines(),
+            *_noted(self.note),
+            *_arranged(self._blocks()),
+            *(self.meant.lines() if self.meant else ()),
+        ]
         return "\n".join([head, *(f"  {line}".rstrip() for line in lines)])
+
+    def _judged(self) -> str:
+        if self.as_expected:
+            return "as expected"
+        if self.outcome == self.expected_outcome:
+            return "what was meant does not hold"
+        return f"expected: {self.expected_outcome}"
 
     def _blocks(self) -> list[str]:
         found = {_TITLES[name]: answer for name, answer in self.measured.items()}
@@ -70,8 +187,8 @@ class Verdict:
         blocks = [_block(title, answer) for title, answer in found.items()]
         if not self.columns:
             return blocks
-        order = f", in order of {', '.join(self.ordered_by)}" if self.ordered_by else ""
-        return [_block(f"printed{order}", Result(self.columns, (), self.printed)), *blocks]
+        printed = Result(self.columns, (), self.printed)
+        return [_block(f"printed{_order(self.ordered_by)}", printed), *blocks]
 
     def as_json(self) -> dict[str, Any]:
         """A value that JSON can hold, with ``as_expected``; rows become lists."""
@@ -81,11 +198,16 @@ class Verdict:
             "outcome": self.outcome,
             "as_expected": self.as_expected,
             "expected_mapping": self.expected_mapping,
+            "expected": self.expected,
+            "because": self.because,
+            "note": self.note,
+            "hop": self.hop,
             "sql": self.sql,
             "columns": list(self.columns),
             "printed": [list(row) for row in self.printed],
             "ordered_by": list(self.ordered_by),
             "measured": {name: _to_json(found) for name, found in self.measured.items()},
+            "meant": self.meant.as_json() if self.meant else None,
         }
 
     @classmethod
@@ -101,7 +223,20 @@ class Verdict:
             printed=tuple(map(tuple, value["printed"])),
             ordered_by=tuple(value["ordered_by"]),
             expected_mapping=value["expected_mapping"],
+            expected=value["expected"],
+            because=value["because"],
+            note=value["note"],
+            hop=value["hop"],
+            meant=Correction.from_json(value["meant"]) if value["meant"] else None,
         )
+
+
+def _order(ordered_by: Sequence[str]) -> str:
+    return f", in order of {', '.join(ordered_by)}" if ordered_by else ""
+
+
+def _noted(note: str) -> list[str]:
+    return [f"note: {note}"] if note else []
 
 
 def _block(title: str, found: Result | str) -> str:
@@ -116,6 +251,8 @@ def _block(title: str, found: Result | str) -> str:
 def _arranged(blocks: Sequence[str]) -> Iterable[str]:
     """The lines of blocks side by side where the width allows it, else one under the other."""
     columns = [block.splitlines() for block in blocks]
+    if not columns:
+        return []
     widths = [max(map(len, lines)) for lines in columns]
     if sum(widths) + 3 * len(widths) > _WIDTH:
         return [line for lines in columns for line in lines]

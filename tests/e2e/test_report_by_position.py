@@ -1,19 +1,19 @@
 """Claims 9 to 11, which hold only by position: the table's event_type reads the file's Host.
 
-Beside each stands the query that says what was meant; it asks by name.
+Each has beside it the query that says what was meant, which is asked by name and judged as well.
 """
 
 from collections.abc import Callable
 
 import pytest
 
-from pytest_sluice.claims import Claim, Verdict
+from pytest_sluice.claims import Claim, Meant, Verdict
 from pytest_sluice.sql import Presto
 
 Check = Callable[[Claim], Verdict]
 
 
-def test_claim_9_bows_by_user(sluice_check: Check, sluice_presto: Presto) -> None:
+def test_claim_9_bows_by_user(sluice_check: Check) -> None:
     claim = Claim(
         id="9",
         statement="Bows by user.",
@@ -25,17 +25,17 @@ def test_claim_9_bows_by_user(sluice_check: Check, sluice_presto: Presto) -> Non
             ("user2.att.com", 15),
             ("user3.spectrum.com", 15),
         ),
-        ordered_by=("count",),
         expected_mapping="position",
+        meant=Meant(
+            "select host, count(*) from purchases where event_type = 'purchase_bow'"
+            " group by host order by count(*)"
+        ),
     )
     verdict = sluice_check(claim)
     assert verdict.as_expected, verdict.text()
 
-    meant = "select host, count(*) from purchases where event_type = 'purchase_bow' group by host"
-    assert set(sluice_presto.query(meant, "name").rows) == set(claim.printed)
 
-
-def test_claim_10_arrows_by_user(sluice_check: Check, sluice_presto: Presto) -> None:
+def test_claim_10_arrows_by_user(sluice_check: Check) -> None:
     claim = Claim(
         id="10",
         statement="Arrows by user.",
@@ -47,17 +47,17 @@ def test_claim_10_arrows_by_user(sluice_check: Check, sluice_presto: Presto) -> 
             ("user1.comcast.com", 10),
             ("user2.att.com", 10),
         ),
-        ordered_by=("count",),
         expected_mapping="position",
+        meant=Meant(
+            "select host, count(*) from purchases where event_type = 'purchase_arrow'"
+            " group by host order by count(*)"
+        ),
     )
     verdict = sluice_check(claim)
     assert verdict.as_expected, verdict.text()
 
-    meant = "select host, count(*) from purchases where event_type = 'purchase_arrow' group by host"
-    assert set(sluice_presto.query(meant, "name").rows) == set(claim.printed)
 
-
-def test_claim_11_every_user_joined(sluice_check: Check, sluice_presto: Presto) -> None:
+def test_claim_11_every_user_joined(sluice_check: Check) -> None:
     claim = Claim(
         id="11",
         statement="Every user asked to join a guild.",
@@ -69,12 +69,10 @@ def test_claim_11_every_user_joined(sluice_check: Check, sluice_presto: Presto) 
             ("user3.spectrum.com",),
         ),
         expected_mapping="position",
+        meant=Meant("select distinct host from guild_membership"),
     )
     verdict = sluice_check(claim)
     assert verdict.as_expected, verdict.text()
-
-    meant = "select distinct host from guild_membership"
-    assert set(sluice_presto.query(meant, "name").rows) == set(claim.printed)
 
 
 @pytest.mark.parametrize("table", ["purchases", "guild_membership"])

@@ -424,6 +424,13 @@ class TestPreflight:
         story = refused(tmp_path, address, presto=presto)
         assert "catalogs.name is lake, and it has hive, hive_by_name" in story
 
+    def test_a_catalog_that_maps_otherwise_is_named(self, there: There, tmp_path: Path) -> None:
+        address = {"presto.http": str(there.deployment.backend.endpoint("presto", "http"))}
+        presto = replace(Access().presto, catalogs={"name": "hive"})
+        story = refused(tmp_path, address, presto=presto)
+        assert "catalog hive does not map columns by name" in story
+        assert "set hive.parquet.use-column-names=true in the properties of hive" in story
+
 
 def connected(place: str) -> None:
     """Raise NotYet while nobody listens."""

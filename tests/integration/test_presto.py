@@ -2,14 +2,18 @@
 
 import io
 from collections.abc import Iterable
+from dataclasses import replace
+from decimal import Decimal
 
 import prestodb
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from pytest_sluice.claims import Claim, judge
+from pytest_sluice.errors import BadDeclaration
 from pytest_sluice.flow.run import Run
-from pytest_sluice.sql import MappingName, QueryFailed
+from pytest_sluice.sql import MISFITS, MappingName, Presto, QueryFailed
 from tests.integration.test_hdfs import COLUMNS
 
 pytestmark = pytest.mark.presto
@@ -153,8 +157,80 @@ def test_a_file_is_visible_as_soon_as_it_is_there(sluice_own_run: Run) -> None:
     assert len(run.presto.visible_files(run.qualified(run.table("guild_membership")))) == 1
 
 
-def test_a_query_that_presto_refuses_tells_its_reason(run: Run) -> None:
+FOLDERS = {"swapped": pa.table({"a": ["x"], "n": [1]}), "texts": pa.table({"a": ["x", "-1"]})}
+TABLES = ("swapped (n bigint, a varchar)", "texts (a varchar)")
+
+# Each error that is a verdict on a claim, and queries that the engine refuses with it.
+REFUSED = (
+    ("HIVE_PARTITION_SCHEMA_MISMATCH", "select n from swapped"),
+    ("HIVE_PARTITION_SCHEMA_MISMATCH", "select a from swapped"),
+    ("INVALID_CAST_ARGUMENT", "select cast(a as bigint) from texts"),
+    ("INVALID_FUNCTION_ARGUMENT", "select from_iso8601_timestamp(a) from texts"),
+    ("DIVISION_BY_ZERO", "select 1 / count(*) from texts where a = 'y'"),
+    ("NUMERIC_VALUE_OUT_OF_RANGE", "select cast(1000 * length(a) as tinyint) from texts"),
+    ("SUBQUERY_MULTIPLE_ROWS", "select (select a from texts)"),
+    ("SYNTAX_ERROR", "select a from no_such_table"),
+    ("SYNTAX_ERROR", "select no_such_column from texts"),
+    ("SYNTAX_ERROR", "select no_such_function(a) from texts"),
+    ("SYNTAX_ERROR", "select a from texts where a > 3"),
+    ("SYNTAX_ERROR", "selec a from texts"),
+)
+
+
+@pytest.fixture(scope="module")
+def misfits(run: Run) -> Presto:
+    """Presto over two more tables: the columns of one stand in another order than its file's."""
+    for (folder, content), table in zip(FOLDERS.items(), TABLES, strict=True):
+        buffer = io.BytesIO()
+        parquet.write_table(content, buffer)
+        run.hdfs.write(f"{run.names.root}/{folder}/part-0.parquet", buffer.getvalue())
+        place = f"external_location = '{run.hdfs.url}{run.names.root}/{folder}'"
+        run.presto.query(f"create table {table} with ({place}, format = 'PARQUET')")
+    return run.presto
+
+
+def test_every_error_that_is_a_verdict_is_provoked_here() -> None:
+    assert {name for name, _ in REFUSED} == MISFITS
+
+
+@pytest.mark.parametrize(("name", "sql"), REFUSED)
+def test_a_query_that_does_not_fit_is_refused_with_an_error_that_says_so(
+    misfits: Presto, name: str, sql: str
+) -> None:
     with pytest.raises(QueryFailed) as refused:
-        run.presto.query("select no_such_column from purchases")
-    assert refused.value.name == "COLUMN_NOT_FOUND" or "no_such_column" in refused.value.message
+        misfits.query(sql, "position")
+    assert refused.value.name == name
+    assert refused.value.misfit
     assert not refused.value.transient
+
+
+def test_a_claim_that_one_mapping_refuses_for_its_types_holds_by_the_other(
+    misfits: Presto,
+) -> None:
+    claim = Claim("1", "n of a", "select a, n from swapped order by a", ("a", "n"), (("x", 1),))
+    with pytest.raises(QueryFailed) as refused:
+        misfits.query(claim.sql, "position")
+    verdict = judge(claim, refused.value, misfits.query(claim.sql, "name"))
+    assert verdict.outcome == "holds only by name"
+
+
+def test_the_server_says_how_each_catalog_maps(run: Run) -> None:
+    run.presto.verify_mappings()
+    turned: dict[MappingName, str] = {"position": "hive_by_name", "name": "hive_by_name"}
+    with pytest.raises(BadDeclaration, match="hive_by_name does not map columns by position"):
+        replace(run.presto, catalogs=turned).verify_mappings()
+
+
+def test_values_compare_as_the_engine_answers_them(run: Run) -> None:
+    claim = Claim(
+        "1",
+        "values of every kind",
+        "select cast(1.5 as decimal(10,2)) d, 1 i, 1.0e0 f, true b, array[1, 2] a,"
+        " map(array[7], array['x']) m,"
+        " cast(row(1, decimal '2.50') as row(k bigint, v decimal(9,2))) r,"
+        " 0.1e0 + 0.2e0 s, nan() n order by a",
+        ("d", "i", "f", "b", "a", "m", "r", "s", "n"),
+        ((Decimal("1.5"), 1, 1.0, True, (1, 2), {7: "x"}, (1, 2.5), 0.1 + 0.2, float("nan")),),
+    )
+    answer = run.presto.query(claim.sql)
+    assert judge(claim, answer, answer).outcome == "holds", judge(claim, answer, answer).text()

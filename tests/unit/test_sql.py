@@ -2,6 +2,7 @@
 
 import json
 from base64 import b64encode
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sluice.access import PrestoAccess, Secret
+from pytest_sluice.errors import BadDeclaration
 from pytest_sluice.sql import Presto, QueryFailed, Result, aligned, multiset
 
 RECORDED = json.loads((Path(__file__).parent / "data" / "presto.json").read_text())
@@ -115,6 +117,58 @@ def test_what_an_engine_says_that_has_just_started_is_transient(
     with pytest.raises(QueryFailed, match=f"{name}: m") as error:
         PRESTO.query("select 1")
     assert error.value.transient is transient
+
+
+def described(by_position: str, by_name: str) -> list[dict[str, Any]]:
+    columns = [{"name": n, "type": "varchar"} for n in ("Name", "Value", "Default", "Type", "Note")]
+    mapped = {"hive": by_position, "hive_by_name": by_name}
+    rows = [
+        [f"{catalog}.parquet_use_column_names", value, "false", "boolean", ""]
+        for catalog, value in mapped.items()
+    ]
+    return answer(200, columns=columns, data=[["query_max_run_time", "1d", "", "", ""], *rows])
+
+
+def test_catalogs_that_map_as_their_names_say_are_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = replay(monkeypatch, described("false", "true"))
+    PRESTO.verify_mappings()
+    assert network.sent[0].body == b"show session"
+
+
+@pytest.mark.parametrize(
+    ("answered", "catalogs", "cause", "remedy"),
+    [
+        (
+            described("false", "false"),
+            {"position": "hive", "name": "hive_by_name"},
+            "catalog hive_by_name does not map columns by name: its parquet_use_column_names is "
+            "false, not true",
+            "set hive.parquet.use-column-names=true in the properties of hive_by_name, or name "
+            "another catalog as catalogs.name",
+        ),
+        (
+            described("true", "true"),
+            {"position": "hive", "name": "hive_by_name"},
+            "catalog hive does not map columns by position: its parquet_use_column_names is true",
+            "hive.parquet.use-column-names=false",
+        ),
+        (
+            described("false", "true"),
+            {"position": "hive", "name": "lake"},
+            "catalog lake does not map columns by name: its parquet_use_column_names is "
+            "not a property of it",
+            "catalogs.name",
+        ),
+    ],
+)
+def test_a_catalog_that_maps_otherwise_is_named_with_value_and_remedy(
+    monkeypatch: pytest.MonkeyPatch, answered: Any, catalogs: Any, cause: str, remedy: str
+) -> None:
+    replay(monkeypatch, answered)
+    with pytest.raises(BadDeclaration) as error:
+        replace(PRESTO, catalogs=catalogs).verify_mappings()
+    assert cause in error.value.cause
+    assert remedy in error.value.remedy
 
 
 @pytest.mark.parametrize(

@@ -4,19 +4,20 @@ import json
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from _pytest.terminal import TerminalReporter
 
 from pytest_sluice import Pipeline, Topic
+from pytest_sluice.book import Book, Selection
 from pytest_sluice.ledger import Landing, Ledger
 from pytest_sluice.session import Session
 from pytest_sluice.settings import resolve
 from pytest_sluice.sql import Result
 from pytest_sluice.telling import entry, sentence, tally
 from pytest_sluice.terminal import Lines, Narrator
-from pytest_sluice.verdicts import Verdict
+from pytest_sluice.verdicts import Correction, Verdict
 
 HEADINGS, TYPES = ("colour", "count"), ("varchar", "bigint")
 BLUE = Result(HEADINGS, TYPES, (("blue", 10), ("red", 5)))
@@ -210,10 +211,27 @@ def test_lines_between_tests_stand_alone(screen: Screen) -> None:
     assert screen.text() == ["sluice: first"]
 
 
-def report(verdict: Verdict) -> pytest.TestReport:
-    properties: list[tuple[str, object]] = [("sluice_verdict", verdict.as_json())]
-    place = ("test_a.py", 1, "test_one")
-    return pytest.TestReport("t", place, {}, "passed", None, "call", user_properties=properties)
+def report(test: str, when: Any, *properties: tuple[str, object]) -> pytest.TestReport:
+    place = ("test_a.py", 1, test)
+    return pytest.TestReport(
+        test, place, {}, "passed", None, when, user_properties=list(properties)
+    )
+
+
+class Finished:
+    """A pytest session that has ended."""
+
+    def __init__(self, exitstatus: int = 0, shouldfail: str = "") -> None:
+        self.exitstatus = exitstatus
+        self.shouldfail = shouldfail
+        self.shouldstop = ""
+
+
+class Node:
+    """An xdist worker that has ended, with what it told."""
+
+    def __init__(self, **output: object) -> None:
+        self.workeroutput = output
 
 
 class Evening:
@@ -223,16 +241,22 @@ class Evening:
         self.claims = root / "build" / "claims.json"
         settings = resolve({"sluice_claims": str(self.claims)}.get, {}, lambda key: None)
         self.session = Session(Pipeline(Topic("t")), settings, root)
-        self.narrator = Narrator(config, self.session)
+        self.narrator = Narrator(config, self.session, Book(["8", "12"]))
         self.narrator.pytest_collection_finish()
         self.screen = Screen(config)
+        self.finished = Finished()
+
+    def run(self, test: str, *properties: tuple[str, object]) -> None:
+        self.narrator.pytest_runtest_logreport(report(test, "setup"))
+        for when in ("call", "teardown"):
+            self.narrator.pytest_runtest_logreport(report(test, when, *properties))
 
     def end(self, landing: Landing | None, *verdicts: Verdict) -> str:
         if landing:
             self.session.journal.emit("landing", run=1, landing=landing.as_json())
-        for verdict in verdicts:
-            self.narrator.pytest_runtest_logreport(report(verdict))
-        self.narrator.pytest_sessionfinish()
+        for number, verdict in enumerate(verdicts):
+            self.run(f"test_{number}", ("sluice_verdict", verdict.as_json()))
+        self.narrator.pytest_sessionfinish(cast("pytest.Session", self.finished))
         self.narrator.pytest_terminal_summary(self.screen.reporter)
         return self.screen.out.getvalue()
 
@@ -273,8 +297,138 @@ def test_nothing_is_told_with_q(
     assert evening.end(LANDING, HOLDS) == ""
 
 
-def test_of_several_verdicts_on_a_claim_the_worst_counts(evening: Evening) -> None:
-    assert "0 of 1 claims are as expected" in evening.end(None, FAILS, HOLDS)
+def test_two_verdicts_on_a_claim_are_told_with_both_tests_and_the_worst_is_shown(
+    evening: Evening,
+) -> None:
+    text = evening.end(None, FAILS, HOLDS)
+    assert "claim 12 is answered by more than one test: test_0, test_1" in text
+    assert "0 of 1 claims are as expected" in text
+    assert evening.finished.exitstatus == pytest.ExitCode.TESTS_FAILED
+
+
+def test_a_rerun_replaces_what_its_test_said(evening: Evening) -> None:
+    evening.run("test_0", ("sluice_verdict", FAILS.as_json()))
+    assert "1 of 1 claims are as expected" in evening.end(None, HOLDS)
+    assert evening.finished.exitstatus == pytest.ExitCode.OK
+
+
+def test_a_verdict_that_is_not_as_expected_is_red_even_if_its_test_is_not(
+    evening: Evening,
+) -> None:
+    evening.end(None, FAILS)
+    assert evening.finished.exitstatus == pytest.ExitCode.TESTS_FAILED
+
+
+ASKS = Selection(asks=True).as_json()
+
+
+@pytest.mark.parametrize("verbose", [0, -1])
+def test_a_claim_that_no_test_answered_is_listed_and_red(
+    evening: Evening, pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch, verbose: int
+) -> None:
+    whole(pytestconfig, monkeypatch)
+    monkeypatch.setattr(pytestconfig.option, "verbose", verbose)
+    evening.narrator.pytest_testnodedown(Node(sluice_selection=ASKS))
+    text = evening.end(None, HOLDS)
+    assert "NOT   8  not answered\n        no test answered it" in text
+    assert ("ok   12" in text) == (verbose == 0)
+    assert evening.finished.exitstatus == pytest.ExitCode.TESTS_FAILED
+    assert [claim["outcome"] for claim in json.loads(evening.claims.read_text())["claims"]] == [
+        "not answered",
+        "holds",
+    ]
+
+
+def test_where_infrastructure_stopped_the_run_the_claims_cannot_run(
+    evening: Evening, pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole(pytestconfig, monkeypatch)
+    evening.finished = Finished(pytest.ExitCode.INTERRUPTED)
+    evening.narrator.pytest_testnodedown(Node(sluice_selection=ASKS))
+    evening.run("test_0", ("sluice_cannot_run", "kafka died with exit code 1"))
+    text = evening.end(None)
+    for id in ("  8", " 12"):
+        assert f"NOT {id}  cannot run\n        kafka died with exit code 1" in text
+    assert evening.finished.exitstatus == pytest.ExitCode.INTERRUPTED
+
+
+@pytest.mark.parametrize(
+    ("args", "output", "finished"),
+    [
+        (["."], {"sluice_selection": Selection().as_json()}, Finished()),
+        (["."], {"sluice_selection": Selection(True, 1).as_json()}, Finished()),
+        ([__file__], {"sluice_selection": ASKS}, Finished()),
+        ([f"{__file__}::test_it"], {"sluice_selection": ASKS}, Finished()),
+        (["."], {"sluice_selection": ASKS}, Finished(1, "stopping after 1 failures")),
+        (["."], {"sluice_selection": ASKS}, Finished(pytest.ExitCode.INTERRUPTED)),
+        (["."], {}, Finished()),
+    ],
+)
+def test_where_tests_were_left_out_no_claim_is_missed(
+    evening: Evening,
+    pytestconfig: pytest.Config,
+    monkeypatch: pytest.MonkeyPatch,
+    args: list[str],
+    output: dict[str, Any],
+    finished: Finished,
+) -> None:
+    whole(pytestconfig, monkeypatch, *args)
+    evening.finished = finished
+    exitstatus = finished.exitstatus
+    evening.narrator.pytest_testnodedown(Node(**output))
+    assert "not answered" not in evening.end(None, HOLDS)
+    assert finished.exitstatus == exitstatus
+
+
+def test_what_the_configuration_names_leaves_nothing_out(
+    evening: Evening, pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole(pytestconfig, monkeypatch, __file__)
+    monkeypatch.setattr(pytestconfig, "args_source", pytestconfig.ArgsSource.TESTPATHS)
+    evening.narrator.pytest_testnodedown(Node(sluice_selection=ASKS))
+    assert "not answered" in evening.end(None, HOLDS)
+
+
+@pytest.mark.parametrize("option", ["lf", "ignore", "ignore_glob"])
+def test_an_option_that_leaves_files_out_leaves_tests_out(
+    evening: Evening, pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    whole(pytestconfig, monkeypatch)
+    monkeypatch.setattr(pytestconfig.option, option, ["x"], raising=False)
+    evening.narrator.pytest_testnodedown(Node(sluice_selection=ASKS))
+    assert "not answered" not in evening.end(None, HOLDS)
+
+
+def whole(config: pytest.Config, patch: pytest.MonkeyPatch, *args: str) -> None:
+    """Let the command line name no more than a folder, or what is given."""
+    patch.setattr(config, "args", list(args) or ["."])
+    patch.setattr(config, "args_source", config.ArgsSource.ARGS)
+    for option in ("lf", "ignore", "ignore_glob"):
+        patch.setattr(config.option, option, None, raising=False)
+
+
+def test_what_else_is_known_of_a_claim_is_told() -> None:
+    refused = Correction("select", "name", "fails", "SYNTAX_ERROR: no", note="x is not printed")
+    verdict = replace(
+        BY_NAME,
+        expected_mapping="both",
+        expected="fails",
+        because="doors are red",
+        hop="api: 25 x 404",
+        note="y is not printed",
+        meant=refused,
+    )
+    assert [line.strip() for line in entry(verdict, 90)] == [
+        "NOT   8  holds only by name: Ten doors are blue.",
+        "expected to fail, because doors are red",
+        "broken hop: api: 25 x 404",
+        "printed: blue 10; red 5",
+        "by position: no rows",
+        "by name: blue 10; red 5",
+        "note: y is not printed",
+        "what was meant, by name: fails: SYNTAX_ERROR: no",
+        "note: x is not printed",
+    ]
 
 
 def test_claims_and_landing_are_written_as_json(evening: Evening) -> None:

@@ -1,12 +1,14 @@
 """Verdicts: the text for people, and the way through JSON."""
 
 import json
+from dataclasses import replace
+from typing import get_args
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sluice.sql import Result
-from pytest_sluice.verdicts import Verdict
+from pytest_sluice.verdicts import Correction, Outcome, Verdict
 
 PRINTED = (("red", 5), ("blue", 10))
 RIGHT = Result(("colour", "count"), ("varchar", "bigint"), (("red", 5), ("blue", 10)))
@@ -78,21 +80,82 @@ def test_a_fact_is_a_verdict_without_a_query() -> None:
     assert not Verdict.of_fact("12", "Nothing is left.", False, "1 process").as_expected
 
 
+def test_a_claim_that_is_known_to_fail_says_why_and_what_was_meant() -> None:
+    verdict = replace(
+        VERDICT,
+        outcome="fails",
+        expected_mapping="both",
+        expected="fails",
+        because="doors are red",
+        note="age of ORDER BY is not printed",
+        meant=Correction("select 1 as one", "position", "holds", Result(("one",), (), ((1,),))),
+        measured={"fact": "none"},
+        columns=(),
+    )
+    assert verdict.as_expected
+    assert verdict.text().splitlines() == [
+        "claim 8: fails (as expected)",
+        "  Ten doors are blue.",
+        "  because doors are red",
+        "  select colour, count(*) as count",
+        "  from doors group by colour order by count",
+        "  note: age of ORDER BY is not printed",
+        "  measured:",
+        "  none",
+        "  what was meant, by position: holds",
+        "  select 1 as one",
+        "  measured by position:",
+        "   one",
+        "  -----",
+        "     1",
+        "  (1 row)",
+    ]
+
+
+def test_a_meaning_that_does_not_hold_shows_what_was_wanted() -> None:
+    meant = Correction("select", "name", "fails", WRONG, ("colour", "count"), PRINTED, ("count",))
+    verdict = replace(VERDICT, meant=meant, hop="kafka: 9 of 10")
+    assert not verdict.as_expected
+    assert verdict.text().startswith("claim 8: holds only by name (what was meant does not hold)")
+    assert "what was meant, by name: fails" in verdict.text()
+    assert "wanted, in order of count:" in verdict.text()
+    assert "broken hop: kafka: 9 of 10" in verdict.text()
+
+
 CELLS = st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.integers(), max_size=2)
 RESULTS = st.builds(
     lambda rows: Result(("a", "b"), ("varchar", "bigint"), tuple(rows)),
     st.lists(st.tuples(CELLS, CELLS), max_size=3),
 )
+ORDERS = st.sampled_from([(), ("a",), ("a", "b")])
+PRINTED_ROWS = st.lists(st.tuples(CELLS, CELLS), max_size=3).map(tuple)
+CORRECTIONS = st.builds(
+    Correction,
+    sql=st.text(),
+    mapping=st.sampled_from(["position", "name"]),
+    outcome=st.sampled_from(["holds", "fails", "cannot run"]),
+    measured=RESULTS | st.text(),
+    columns=st.just(("a", "b")),
+    printed=PRINTED_ROWS,
+    ordered_by=ORDERS,
+    note=st.text(),
+)
 VERDICTS = st.builds(
-    Verdict,
+    lambda because, **rest: Verdict(
+        expected="fails" if because else "holds", because=because, **rest
+    ),
+    because=st.text(),
+    note=st.text(),
+    hop=st.text(),
+    meant=st.none() | CORRECTIONS,
     id=st.text(),
     statement=st.text(),
-    outcome=st.sampled_from(["holds", "holds only by position", "fails", "cannot run"]),
+    outcome=st.sampled_from(get_args(Outcome)),
     measured=st.fixed_dictionaries({"position": RESULTS | st.text(), "name": RESULTS | st.text()}),
     sql=st.text(),
     columns=st.just(("a", "b")),
-    printed=st.lists(st.tuples(CELLS, CELLS), max_size=3).map(tuple),
-    ordered_by=st.sampled_from([(), ("a",), ("a", "b")]),
+    printed=PRINTED_ROWS,
+    ordered_by=ORDERS,
     expected_mapping=st.sampled_from(["both", "position", "name"]),
 )
 

@@ -16,7 +16,7 @@ from http.client import HTTPException
 from pytest_sluice.clients.hdfs import Hdfs
 from pytest_sluice.clients.kafka import BrokerFailed, Kafka
 from pytest_sluice.contracts import Endpoint
-from pytest_sluice.errors import ServiceNotReady, SluiceError
+from pytest_sluice.errors import BadDeclaration, ServiceNotReady, SluiceError
 from pytest_sluice.flow.deployment import Deployment
 from pytest_sluice.services import hdfs, hive, presto
 from pytest_sluice.sql import QueryFailed
@@ -184,6 +184,12 @@ def _presto(deployment: Deployment, endpoint: Endpoint, _seconds: float) -> None
             known = ", ".join(sorted(there))
             reason = f"catalogs.{mapping} is {catalog}, and it has {known}"
             raise QueryFailed("show catalogs", "NO_CATALOG", reason)
+    try:
+        client.verify_mappings()
+    except BadDeclaration as error:  # here an answer is one line, and has the remedy in it
+        raise QueryFailed(
+            "show session", "WRONG_MAPPING", f"{error.cause}; {error.remedy}"
+        ) from error
 
 
 PROBES = {

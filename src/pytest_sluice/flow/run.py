@@ -233,6 +233,7 @@ class Run:
                 raise NotYet(error.cause) from error
 
         wait_for("Presto to answer a query over a Hive table", probe, self.deployment.deadline(90))
+        client.verify_mappings()
         return client
 
     def _readiness_query(self) -> str:
