@@ -497,12 +497,25 @@ def test_what_broke_before_a_service_stopped_is_still_told() -> None:
 def test_an_engine_that_is_starting_is_asked_again_and_a_query_that_does_not_fit_is_not() -> None:
     starting = QueryFailed("q", "NO_NODES_AVAILABLE", "soon")
     assert good(trouble={"presto": [starting, starting]}).land(TEN).landed
-    unfit = [QueryFailed("q", "HIVE_BAD_DATA", "no parquet")] * 1000
-    world = good(trouble={"presto": unfit})
+    for message, stage in [("wrong type", "presto"), ("Table x does not exist", "hive")]:
+        misfit = [QueryFailed("q", "SYNTAX_ERROR", message)] * 1000
+        landing = good(trouble={"presto": misfit}).land(TEN)
+        assert breaches(landing) == [(stage, "clicks as read by position")]
+        assert message in landing.headline()
+        assert len(misfit) == 999
+    internal = [QueryFailed("q", "GENERIC_INTERNAL_ERROR", "boom")] * 1000
+    landing = good(trouble={"presto": internal}).land(TEN)
+    assert (landing.breaches, landing.stopped_at, len(internal)) == ((), "presto", 999)
+
+
+def test_a_committed_file_that_is_no_parquet_is_a_broken_hop() -> None:
+    landing = good(trouble={"hdfs": [ValueError("no footer")] * 10_000}).land(TEN)
+    assert landing.stopped_at == "stream"  # a checkpoint cannot be read either
+    world = good(progress=Progress(0, 0))
+    world.unreadable = True
     landing = world.land(TEN)
-    assert breaches(landing) == [("presto", "clicks as read by position")]
-    assert "no parquet" in landing.headline()
-    assert len(unfit) == 999
+    assert ("hdfs", "files of clicks that are Parquet") in breaches(landing)
+    assert landing.stopped_at is None
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,7 @@ class World:
     failing: dict[str, Exception] = field(default_factory=dict)
     trouble: dict[str, list[Exception]] = field(default_factory=dict)
     dies_after: int | None = None
+    unreadable: bool = False
     stream_starts: int = 1
     now: float = 0.0
     step: float = 1.0
@@ -188,6 +189,11 @@ class World:
         self._troubled("hdfs")
         return [file for file in self.files if file.startswith(f"{path}/")]
 
+    def rows(self, file: str) -> int:
+        if self.unreadable:
+            raise ValueError(f"{file} has no footer")
+        return self.files[file]
+
     # The engine
 
     def visible_files(self, table: str, mapping: MappingName) -> dict[str, int]:
@@ -241,7 +247,7 @@ class _LazyRun(SimpleNamespace):
             read=world.read,
             names=world.names,
             data_files=world.data_files,
-            rows=lambda file: world.files[file],
+            rows=world.rows,
             values=lambda file, _column: world.raw[file],
         )
 

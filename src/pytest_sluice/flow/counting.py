@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pytest_sluice.clients.kafka import Message
 from pytest_sluice.declaration import Stage, Table
-from pytest_sluice.flow.hops import Broke, patiently
+from pytest_sluice.flow.hops import Broke, Stopped, patiently
 from pytest_sluice.flow.run import Run
 from pytest_sluice.ledger import count_kinds, text_field
 from pytest_sluice.offsets import BadCheckpoint
@@ -161,7 +161,18 @@ def count_table(run: Run, table: Table, progress: Callable[[], Progress]) -> Tab
             frozenset(hdfs.url + file for file in (*found.orphans, *found.in_flight)),
         )
 
-    return asked(run, "hdfs", f"counting the rows of {table.name}", look)
+    try:
+        return asked(run, "hdfs", f"counting the rows of {table.name}", look)
+    except Stopped as stopped:
+        if isinstance(_root(stopped), ValueError):  # it was read, and is no Parquet
+            raise Broke(
+                "hdfs", f"files of {table.name} that are Parquet", str(stopped)
+            ) from stopped
+        raise
+
+
+def _root(error: BaseException) -> BaseException:
+    return _root(error.__cause__) if error.__cause__ else error
 
 
 def rejected_kinds(run: Run, count: TableCount) -> Counter[str]:
