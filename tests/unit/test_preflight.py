@@ -118,7 +118,8 @@ def in_background(call: Callable[[], None]) -> "Future[None]":
 
     def run() -> None:
         try:
-            future.set_result(call())
+            call()
+            future.set_result(None)
         except BaseException as error:
             future.set_exception(error)
 

@@ -43,6 +43,16 @@ class Hive:
         return completed.stdout.decode("utf-8", "replace")
 
 
+def identifier(name: str) -> str:
+    """A name in backticks, as HiveQL takes it; SluiceError for one that no quotes would help.
+
+    The CLI ends a statement at every semicolon, and looks for it line by line, quoted or not.
+    """
+    if not set(name).isdisjoint(";\r\n"):
+        raise SluiceError(f"the Hive CLI would cut the name {name!r} in two")
+    return "`" + name.replace("`", "``") + "`"
+
+
 def _without_frames(output: str) -> list[str]:
     """The lines of a log less the frames of its stack traces, which bury the reason."""
     return [line for line in output.splitlines() if not line.startswith("\tat ")]
