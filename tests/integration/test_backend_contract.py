@@ -21,7 +21,7 @@ from pytest_sluice.backends.engine import left
 from pytest_sluice.backends.external import ExternalBackend
 from pytest_sluice.backends.inventory import Inventory
 from pytest_sluice.cluster import Cluster
-from pytest_sluice.contracts import Backend, Completed, Endpoint, Launch
+from pytest_sluice.contracts import NO_COMMAND, Backend, Completed, Endpoint, Launch
 from pytest_sluice.errors import ServiceNotReady, SluiceError, Unsupported
 from pytest_sluice.settings import IMAGE
 from pytest_sluice.waiting import Deadline, NotYet, wait_for
@@ -74,6 +74,8 @@ def fake_command(launch: Launch) -> Completed:
     """What the fake answers to the commands of this module."""
     if HANG in launch.argv:
         raise SluiceError("python ran for 0.5 s without an end, and was killed")
+    if launch.argv[0] == "no-such-bench":
+        return Completed(NO_COMMAND, b"", b"no-such-bench: not found")
     if SPEAK in launch.argv:
         return Completed(3, (launch.files["words"] + launch.environment["WHO"]).encode(), b"aside")
     return Completed(0, b"noted")
@@ -205,6 +207,11 @@ class TestContract:
         completed = case.backend.exec(case.started("one"), launch)
         assert completed == Completed(3, b"hello world", b"aside")
         assert completed.output == "hello worldaside"
+
+    def test_a_command_that_is_not_there_has_the_code_of_a_shell(self, case: Case) -> None:
+        completed = case.backend.exec(case.started("one"), Launch(("no-such-bench", "-n", "1")))
+        assert completed.code == NO_COMMAND
+        assert "no-such-bench: not found" in completed.output
 
     def test_a_command_without_an_end_is_ended(self, case: Case) -> None:
         name = case.started("one")
