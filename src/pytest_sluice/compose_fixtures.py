@@ -2,6 +2,10 @@
 
 The project has an own name and an own loopback address, so that two sessions do not meet. Its
 containers belong to the supervisor: when pytest is killed, they are removed none the less.
+
+That holds for this name alone. A project whose name you choose is yours: the end of the session
+takes it down in good order, and a killed session leaves it. One that is there already is used as
+it is, and stays: only the components that the session runs in it are removed.
 """
 
 import os
@@ -10,9 +14,15 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from pytest_sluice.backends.compose import COMPONENTS, Project, label_of, variables
+from pytest_sluice.backends.compose import (
+    COMPONENTS,
+    Project,
+    label_of,
+    promise_own,
+    variables,
+    was_there,
+)
 from pytest_sluice.backends.containers import docker_name
-from pytest_sluice.backends.docker_roles import promise_removal
 from pytest_sluice.backends.engine import left
 from pytest_sluice.errors import ServiceNotReady
 from pytest_sluice.fixtures import SESSION
@@ -54,20 +64,28 @@ def docker_compose_command(pytestconfig: pytest.Config) -> str:
 
 
 @pytest.fixture(scope="session")
-def docker_setup(pytestconfig: pytest.Config) -> Sequence[str]:
-    """Build what is not built; bring up what the selected tests need, and wait until it is well."""
+def docker_setup(pytestconfig: pytest.Config, docker_compose_project_name: str) -> Sequence[str]:
+    """Build what is not built; bring up what the selected tests need, and wait until it is well.
+
+    A project that is there already is left as it is.
+    """
+    if _kinds_before(pytestconfig, docker_compose_project_name) & {"container"}:
+        return []
     wanted = [role.name for role in pytestconfig.stash[SESSION].wanted_roles]
     return [f"up --build --wait --quiet-pull {' '.join((*wanted, *COMPONENTS))}"]
 
 
 @pytest.fixture(scope="session")
-def docker_cleanup(pytestconfig: pytest.Config) -> Sequence[str]:
-    """Remove everything at once; under xdist the controller does, when the last worker is done."""
-    return (
-        []
-        if hasattr(pytestconfig, "workerinput")
-        else ["down --volumes --remove-orphans --timeout 1"]
-    )
+def docker_cleanup(pytestconfig: pytest.Config, docker_compose_project_name: str) -> Sequence[str]:
+    """Remove everything at once; under xdist the controller does, when the last worker is done.
+
+    What was there before stays: a project that ran, or the volumes of one that did not.
+    """
+    before = _kinds_before(pytestconfig, docker_compose_project_name)
+    if hasattr(pytestconfig, "workerinput") or "container" in before:
+        return []
+    volumes = "" if "volume" in before else "--volumes "
+    return [f"down {volumes}--remove-orphans --timeout 1"]
 
 
 @pytest.fixture(scope="session")
@@ -83,13 +101,19 @@ def sluice_compose(
     files = docker_compose_file
     paths = (files,) if isinstance(files, (str, os.PathLike)) else tuple(files)
     project = Project(docker_compose_command, tuple(map(str, paths)), docker_compose_project_name)
-    promise_removal(session.cluster, project.label)
+    promise_own(session.cluster, project.name)
     session.tell_project(project)
     with session.cluster.lock("compose"), session.journal.node("compose"):
         _bring_up(session, request, project)
     project.up.set()
     yield project
     session.save_logs()
+
+
+def _kinds_before(config: pytest.Config, project: str) -> set[str]:
+    """Of what kinds there was something of a project before the session came."""
+    found = was_there(config.stash[SESSION].cluster, project)
+    return {thing.partition(" ")[0] for thing in found}
 
 
 def _bring_up(session: Session, request: pytest.FixtureRequest, project: Project) -> None:

@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import pytest
 
-from pytest_sluice.clients.hive import identifier
 from pytest_sluice.declaration import Api, Ddl, Fixed, Job, Names, Pipeline, Query, Table, Topic
 from pytest_sluice.errors import BadDeclaration, ClusterLost, SluiceError
 from pytest_sluice.flow.belongings import Belongings, Hands, Thing, remove
@@ -116,19 +115,10 @@ class TestRemoval:
         ]
         assert belongings.rest() == [FOLDER, SECOND]
 
-    def test_a_name_is_quoted_and_one_that_cannot_be_is_refused_alone(
-        self, belongings: Belongings
-    ) -> None:
-        world, odd = World(), Thing("schema", "a; drop database b")
-        assert remove(belongings, [Thing("schema", "a`b"), odd, SCHEMA], world.hands()) == [
-            f"{odd}: the Hive CLI would cut the name 'a; drop database b' in two"
-        ]
-        assert world.done == [
-            "hive drop database if exists `a``b` cascade",
-            "hive drop database if exists `run_w_r1` cascade",
-        ]
-        with pytest.raises(SluiceError, match="would cut the name"):
-            identifier("a\nb")
+    def test_an_odd_name_is_one_name(self, belongings: Belongings) -> None:
+        world = World()
+        assert remove(belongings, [Thing("schema", "a`b; drop c")], world.hands()) == []
+        assert world.done == ["hive drop database if exists `a``b\\; drop c` cascade"]
 
 
 class TestGuest:
