@@ -1,5 +1,6 @@
 """What a container runs, run here: it becomes the role, and no health check imports pytest."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
