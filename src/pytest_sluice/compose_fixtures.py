@@ -14,16 +14,10 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from pytest_sluice.backends.compose import (
-    COMPONENTS,
-    Project,
-    label_of,
-    promise_own,
-    variables,
-    was_there,
-)
+from pytest_sluice.backends.compose import COMPONENTS, Project, label_of, variables
 from pytest_sluice.backends.containers import docker_name
 from pytest_sluice.backends.engine import left
+from pytest_sluice.backends.ownership import promise_own, to_bring_up, to_take_down, was_there
 from pytest_sluice.errors import ServiceNotReady
 from pytest_sluice.fixtures import SESSION
 from pytest_sluice.flow.deployment import roles
@@ -69,10 +63,9 @@ def docker_setup(pytestconfig: pytest.Config, docker_compose_project_name: str) 
 
     A project that is there already is left as it is.
     """
-    if _kinds_before(pytestconfig, docker_compose_project_name) & {"container"}:
-        return []
-    wanted = [role.name for role in pytestconfig.stash[SESSION].wanted_roles]
-    return [f"up --build --wait --quiet-pull {' '.join((*wanted, *COMPONENTS))}"]
+    session = pytestconfig.stash[SESSION]
+    before = was_there(session.cluster, docker_compose_project_name)
+    return to_bring_up(before, [*(role.name for role in session.wanted_roles), *COMPONENTS])
 
 
 @pytest.fixture(scope="session")
@@ -81,11 +74,9 @@ def docker_cleanup(pytestconfig: pytest.Config, docker_compose_project_name: str
 
     What was there before stays: a project that ran, or the volumes of one that did not.
     """
-    before = _kinds_before(pytestconfig, docker_compose_project_name)
-    if hasattr(pytestconfig, "workerinput") or "container" in before:
+    if hasattr(pytestconfig, "workerinput"):
         return []
-    volumes = "" if "volume" in before else "--volumes "
-    return [f"down {volumes}--remove-orphans --timeout 1"]
+    return to_take_down(was_there(pytestconfig.stash[SESSION].cluster, docker_compose_project_name))
 
 
 @pytest.fixture(scope="session")
@@ -108,12 +99,6 @@ def sluice_compose(
     project.up.set()
     yield project
     session.save_logs()
-
-
-def _kinds_before(config: pytest.Config, project: str) -> set[str]:
-    """Of what kinds there was something of a project before the session came."""
-    found = was_there(config.stash[SESSION].cluster, project)
-    return {thing.partition(" ")[0] for thing in found}
 
 
 def _bring_up(session: Session, request: pytest.FixtureRequest, project: Project) -> None:

@@ -14,14 +14,14 @@ import requests
 
 from pytest_sluice.access import unshown
 from pytest_sluice.backends import engine as engine_room
-from pytest_sluice.backends.compose import (
-    ComposeBackend,
-    Project,
-    label_of,
+from pytest_sluice.backends.compose import ComposeBackend, Project, label_of
+from pytest_sluice.backends.containers import LABEL, ContainersBackend, docker_name
+from pytest_sluice.backends.ownership import (
     promise_own,
+    to_bring_up,
+    to_take_down,
     was_there,
 )
-from pytest_sluice.backends.containers import LABEL, ContainersBackend, docker_name
 from pytest_sluice.cluster import Cluster
 from pytest_sluice.contracts import Launch, Role, Tools
 from pytest_sluice.errors import ServiceNotReady, SluiceError
@@ -294,6 +294,23 @@ class TestPromise:
         assert was_there(cast("Cluster", cluster), "own") == []
         engine.add("own-kafka-1", labels("own", "kafka"))  # by us
         assert was_there(cast("Cluster", cluster), "own") == []
+
+    @pytest.mark.parametrize(
+        ("before", "up", "down"),
+        [
+            ([], True, ["down --volumes --remove-orphans --timeout 1"]),
+            (["volume own_kept"], True, ["down --remove-orphans --timeout 1"]),
+            (["network own_default"], True, ["down --volumes --remove-orphans --timeout 1"]),
+            (["container own-kafka-1", "volume own_kept"], False, []),
+        ],
+        ids=str,
+    )
+    def test_what_was_there_is_neither_brought_up_nor_taken_down(
+        self, before: list[str], up: bool, down: list[str]
+    ) -> None:
+        wanted = "up --build --wait --quiet-pull kafka mids"
+        assert to_bring_up(before, ["kafka", "mids"]) == ([wanted] if up else [])
+        assert to_take_down(before) == down
 
     def test_a_component_carries_the_name_of_its_cluster(
         self,

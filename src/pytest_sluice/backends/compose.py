@@ -21,9 +21,8 @@ from pytest_sluice.backends.docker_roles import (
     DockerRoles,
     bindings,
     inner_port,
-    promise_removal,
 )
-from pytest_sluice.backends.engine import container, labelled, left, told
+from pytest_sluice.backends.engine import container, labelled, told
 from pytest_sluice.cluster import Cluster
 from pytest_sluice.contracts import Endpoint, Role
 from pytest_sluice.errors import ServiceNotReady
@@ -213,25 +212,6 @@ class ComposeBackend(DockerRoles):
 def own_label(cluster: Cluster) -> str:
     """The label of the components that a session runs in a project, whosever that is."""
     return f"{LABEL}={docker_name(cluster)}"
-
-
-def was_there(cluster: Cluster, project: str) -> list[str]:
-    """What of a project there was before the session brought it up, in words.
-
-    The first process of the session that asks looks, and all of them get its answer.
-    """
-    found: list[str] = cluster.once("compose-before", lambda: left(label_of(project)))
-    return found
-
-
-def promise_own(cluster: Cluster, project: str) -> None:
-    """Have what the session makes removed when its cluster ends, and nothing of anybody else's.
-
-    That is the whole project where it has the cluster's own name and was not there before; else
-    the components that the session runs in it.
-    """
-    is_own = project == docker_name(cluster) and not was_there(cluster, project)
-    promise_removal(cluster, label_of(project) if is_own else own_label(cluster))
 
 
 def variables(cluster: Cluster, roles: Sequence[Role], root: Path) -> dict[str, str]:
