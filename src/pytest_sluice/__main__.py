@@ -1,6 +1,7 @@
 """What acts and exits, and is no test: set up, look at what runs."""
 
 import argparse
+import os
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -72,10 +73,11 @@ def _serve(args: argparse.Namespace) -> NoReturn:
     serve(args.role, args.directory, args.host, dict(args.published), dict(args.peer))
 
 
-def _launch(args: argparse.Namespace) -> NoReturn:
+def _launch(_args: argparse.Namespace) -> NoReturn:
     from pytest_sluice.inside.launch import launch
+    from pytest_sluice.wire import LAUNCH
 
-    launch(args.json)
+    launch(os.environ.get(LAUNCH, ""))
 
 
 def _probe(args: argparse.Namespace) -> int:
@@ -158,7 +160,6 @@ def _add_inside(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     tool.add_argument("arguments", nargs=argparse.REMAINDER)
     tool.set_defaults(run=_tool)
     launch = commands.add_parser("launch", help="become a rendered command (internal)")
-    launch.add_argument("json", help="as pytest_sluice.wire.launch_json writes it")
     launch.set_defaults(run=_launch)
     discard = commands.add_parser("discard", help="remove containers by their label (internal)")
     discard.add_argument("label", metavar="KEY=VALUE")

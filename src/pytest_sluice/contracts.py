@@ -106,6 +106,10 @@ class Role:
     before: Callable[[Site], None] = lambda _site: None
 
 
+# The exit code of a command that is not there, as of a shell.
+NO_COMMAND = 127
+
+
 @dataclass(frozen=True)
 class Completed:
     """What came of a command: its exit code, and the bytes of stdout and stderr."""
@@ -148,7 +152,10 @@ class Backend(Protocol):
         """
 
     def exec(self, role: str, launch: Launch, *, seconds: float = 60) -> Completed:
-        """Run a command where the role runs, wait for it, and end it after ``seconds``."""
+        """Run a command where the role runs, wait for it, and end it after ``seconds``.
+
+        One that is not there has the exit code :data:`NO_COMMAND`.
+        """
 
     def exit_code(self, role: str) -> int | None:
         """None while the role runs; its exit code (minus the signal) when it is dead."""

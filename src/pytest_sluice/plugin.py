@@ -28,8 +28,10 @@ from pytest_sluice.settings import SETTINGS, resolve
 
 # What a worker is told by its controller.
 SHARED = "sluice_shared"
-# How many tests were left out for want of an engine, and what was tried.
-LEFT_OUT = pytest.StashKey[tuple[int, EngineMissing]]()
+# How many tests were left out for want of an engine, and what was tried. A worker tells it to its
+# controller, and why it runs no test, under these names.
+LEFT_OUT = pytest.StashKey[tuple[int, str]]()
+LEFT_OUT_BY_WORKER, REFUSED_BY_WORKER = "sluice_left_out", "sluice_refused"
 # What could not be removed from a cluster that is not the session's own.
 LEFT = pytest.StashKey[list[str]]()
 # The stories that were told in full.
@@ -163,10 +165,34 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         engine()
     except EngineMissing as error:
         if config.stash[SESSION].settings["require_docker"]:
-            raise pytest.UsageError(f"{len(needy)} tests need Docker: {error}") from error
-        for item in needy:
-            item.add_marker(pytest.mark.skip(reason=f"left out: {error.cause}"))
-        config.stash[LEFT_OUT] = (len(needy), error)
+            _refuse(config, f"{len(needy)} tests need Docker: {error}")
+        _leave_out(config, needy, error)
+
+
+def _refuse(config: pytest.Config, reason: str) -> None:
+    """End the session; a worker cannot, since its errors are internal ones to its controller."""
+    if not hasattr(config, "workeroutput"):
+        raise pytest.UsageError(reason)
+    config.workeroutput[REFUSED_BY_WORKER] = reason
+
+
+def _leave_out(config: pytest.Config, items: list[pytest.Item], error: EngineMissing) -> None:
+    for item in items:
+        item.add_marker(pytest.mark.skip(reason=f"left out: {error.cause}"))
+    config.stash[LEFT_OUT] = (len(items), str(error))
+    if hasattr(config, "workeroutput"):
+        config.workeroutput[LEFT_OUT_BY_WORKER] = config.stash[LEFT_OUT]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take up what an xdist worker has to say of an engine that it did not find."""
+    told = getattr(node, "workeroutput", {})  # none of a worker that died
+    if REFUSED_BY_WORKER in told:
+        raise pytest.UsageError(told[REFUSED_BY_WORKER])
+    if LEFT_OUT_BY_WORKER in told:
+        number, error = told[LEFT_OUT_BY_WORKER]
+        node.config.stash[LEFT_OUT] = (number, error)
 
 
 def _needs_docker(item: pytest.Item) -> bool:
@@ -208,6 +234,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     recorder.expect(asked)
     nodes, more = nodes_of(chain(*asked)), any(map(may_need_anything, asked))
     own.until = _until([item for item in session.items if not _is_left_out(item)])
+    if REFUSED_BY_WORKER in getattr(session.config, "workeroutput", {}):
+        return True
     if hasattr(session.config, "workerinput"):
         # It starts what it comes to, and the others find it there.
         return _stop_worker(session, recorder.watched(lambda: own.ask(nodes, more)))

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from pytest_sluice.declaration import Fixed, Job, Names, Pipeline, Query, Table, Topic
+from pytest_sluice.declaration import Api, Ddl, Fixed, Job, Names, Pipeline, Query, Table, Topic
 from pytest_sluice.errors import BadDeclaration, ClusterLost, SluiceError
 from pytest_sluice.flow.belongings import Belongings, Hands, Thing, remove
 from pytest_sluice.flow.guest import Guest, Stay
@@ -90,8 +90,8 @@ class TestRemoval:
         world = World()
         assert remove(belongings, [TOPIC, PARENT, FOLDER, SCHEMA, SECOND], world.hands()) == []
         assert world.done == [
-            "hive drop database if exists run_w_r1 cascade; "
-            "drop database if exists run_w_r1_q cascade",
+            "hive drop database if exists `run_w_r1` cascade; "
+            "drop database if exists `run_w_r1_q` cascade",
             "delete /runs/w_r1",
             "delete_empty /runs",
             "delete_topic clicks_w_r1",
@@ -106,14 +106,19 @@ class TestRemoval:
         world = World(deaf=["/runs", "run_w_r1_q"])
         told = remove(belongings, things, world.hands())
         assert told == [
-            f"{SECOND}: cannot hive drop database if exists run_w_r1_q cascade (why)",
+            f"{SECOND}: cannot hive drop database if exists `run_w_r1_q` cascade (why)",
             f"{FOLDER}: cannot delete /runs/w_r1 (why)",
         ]
         assert world.done == [
-            "hive drop database if exists run_w_r1 cascade",
+            "hive drop database if exists `run_w_r1` cascade",
             "delete_topic clicks_w_r1",
         ]
         assert belongings.rest() == [FOLDER, SECOND]
+
+    def test_an_odd_name_is_one_name(self, belongings: Belongings) -> None:
+        world = World()
+        assert remove(belongings, [Thing("schema", "a`b; drop c")], world.hands()) == []
+        assert world.done == ["hive drop database if exists `a``b\\; drop c` cascade"]
 
 
 class TestGuest:
@@ -169,7 +174,21 @@ class TestStay:
 
     @pytest.mark.parametrize(
         "shared",
-        [{"path": "/clicks"}, {"path": "{root}s/x"}, {"checkpoint": "/c"}, {"schema": "default"}],
+        [
+            {"path": "/clicks"},
+            {"path": "{root}s/x"},
+            {"path": "{root}/../x"},
+            {"path": "{root}/../w_r1/x"},  # it comes back, and the next run's does not
+            {"path": "{root}/x/.."},
+            {"path": "{root}//x"},
+            {"path": "{root}/"},
+            {"checkpoint": "/c"},
+            {"checkpoint": "{root}/../c"},
+            {"schema": "default"},
+            {"schema": "{schema}; drop database default"},
+            {"schema": "{schema}`"},
+            {"schema": "{schema}{root}"},
+        ],
         ids=str,
     )
     def test_a_declaration_that_would_write_where_others_do_is_refused(
@@ -178,6 +197,52 @@ class TestStay:
         with pytest.raises(BadDeclaration, match="where others may") as caught:
             Stay(Guest("w", belongings), pipeline(**shared), NAMES)
         assert repr(next(iter(shared.values()))) in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "unfilled",
+        [
+            {"path": "{hdfs_url}{root}/x"},
+            {"checkpoint": "{root}/{bootstrap_servers}"},
+            {"schema": "{schema}_{hdfs_url}"},
+        ],
+        ids=str,
+    )
+    def test_a_placeholder_that_is_no_name_of_the_runs_is_refused_where_it_stands(
+        self, belongings: Belongings, unfilled: dict[str, str]
+    ) -> None:
+        with pytest.raises(BadDeclaration) as caught:
+            Stay(Guest("w", belongings), pipeline(**unfilled), NAMES)
+        assert repr(next(iter(unfilled.values()))) in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "welcome",
+        [
+            {"path": "{root}/{topic}/..x"},
+            {"path": "{root}/a b'c"},
+            {"checkpoint": "{root}/{schema}/c"},
+            {"schema": "{schema}_2"},
+        ],
+        ids=str,
+    )
+    def test_whatever_lies_below_the_runs_own_names_is_welcome(
+        self, belongings: Belongings, welcome: dict[str, str]
+    ) -> None:
+        Stay(Guest("w", belongings), pipeline(**welcome), NAMES)
+
+    @pytest.mark.parametrize("text", ["{root}/../x", "{hdfs_url}{root}/x/../../y"])
+    def test_nobody_is_told_of_a_folder_beside_the_runs(
+        self, belongings: Belongings, text: str
+    ) -> None:
+        declared = pipeline()
+        assert declared.job
+        for elsewhere in (
+            replace(declared, ddl=Ddl(Path("tables.hql"), {"place": text})),
+            replace(declared, job=replace(declared.job, environment={"PLACE": text})),
+            replace(declared, api=Api(("serve",), Path(), {"PLACE": text})),
+        ):
+            with pytest.raises(BadDeclaration, match="where others may") as caught:
+                Stay(Guest("w", belongings), elsewhere, NAMES)
+            assert repr(text) in str(caught.value)
 
     def test_a_pipeline_without_a_job_is_welcome(self, belongings: Belongings) -> None:
         Stay(Guest("w", belongings), replace(pipeline(), job=None), NAMES)

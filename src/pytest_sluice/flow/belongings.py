@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pytest_sluice.clients.hdfs import Hdfs
+from pytest_sluice.clients.hive import identifier
 from pytest_sluice.clients.kafka import Kafka
 from pytest_sluice.errors import SluiceError
 
@@ -84,7 +85,8 @@ class Hands:
     def remove(self, things: Sequence[Thing]) -> None:
         """Remove things of one kind; nothing where they are gone already."""
         if things[0].kind == "schema":  # one process for all, since it takes seconds
-            self.hive("; ".join(f"drop database if exists {each.name} cascade" for each in things))
+            names = [identifier(each.name) for each in things]
+            self.hive("; ".join(f"drop database if exists {name} cascade" for name in names))
             return
         for thing in things:
             match thing.kind:

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping
 from pytest_sluice import offsets
 from pytest_sluice.answers import Answers, parse_ab
 from pytest_sluice.clients.kafka import Kafka, Message
-from pytest_sluice.contracts import Backend, Launch
+from pytest_sluice.contracts import NO_COMMAND, Backend, Launch
 from pytest_sluice.declaration import Burst, Query, trigger_interval
+from pytest_sluice.distributions.bench_tool import BenchMissing
 from pytest_sluice.offsets import Batch, Committed, Files, Offsets
 from pytest_sluice.sinks import Progress
 from pytest_sluice.traffic import ab_command
@@ -65,12 +66,18 @@ class RunApi(RunProcess):
         return f"http://{self.backend.endpoint(self.role, 'http')}"
 
     def burst(self, burst: Burst) -> Answers:
-        """Send a burst with the real ``ab``, and count every answer by its status."""
+        """Send a burst with the real ``ab``, and count every answer by its status.
+
+        Raises BenchMissing where there is no ``ab`` beside the API.
+        """
         beside = self.backend.endpoint(self.role, "http", "beside")
         command = tuple(ab_command(burst, beside.host, beside.port))
         # An API may take seconds to say that it cannot store one request.
         seconds = 60 + 10 * burst.requests
         done = self.backend.exec(self.role, Launch(command), seconds=seconds)
+        if done.code == NO_COMMAND:
+            facts = done.output.splitlines()[-3:]
+            raise BenchMissing.told(f"a burst was to be sent where {self.role} runs", *facts)
         return parse_ab(done.stdout, burst.requests, exit_code=done.code, stderr=done.stderr)
 
 
