@@ -38,8 +38,10 @@ def build(root: Path) -> Path:
     command = [str(java()), "-cp", class_path, *map(str, main)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
+        said = (done.stdout + done.stderr).splitlines()
         raise ServiceNotReady(
             "the launchers of the metastore and of Presto could not be compiled",
-            checked=(done.stdout + done.stderr).splitlines()[-10:],
+            # What it says stands before and between the frames of its own stack.
+            checked=[line for line in said if not line.startswith("\tat ")][:10],
         )
     return target

@@ -4,6 +4,11 @@ import com.facebook.drift.server.DriftServer;
 import com.facebook.presto.server.PrestoServer;
 import com.google.inject.Binder;
 import com.google.inject.Module;
+import com.google.inject.TypeLiteral;
+import com.google.inject.matcher.Matchers;
+import com.google.inject.spi.InjectionListener;
+import com.google.inject.spi.TypeEncounter;
+import com.google.inject.spi.TypeListener;
 import io.netty.bootstrap.AbstractBootstrap;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelFactory;
@@ -12,16 +17,16 @@ import java.lang.reflect.Field;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
 import java.util.Collections;
-import javax.inject.Inject;
 
 /**
  * Presto, with its Thrift server too on the address that the property sluice.bind names.
  *
- * The Thrift server binds a port of every interface, and of the settings (thrift.server.*) none is
- * an address. Guice hands the server over before anything starts; from then on its bootstrap makes
- * channels that bind the address.
+ * The Thrift server binds a port of every interface, and of its settings (thrift.server.*) none is
+ * an address. Guice tells of the server when it is made, which is before it starts; from then on
+ * its bootstrap makes channels that bind the address.
  */
-public class OwnAddressPresto extends PrestoServer implements Module {
+public class OwnAddressPresto extends PrestoServer
+        implements Module, TypeListener, InjectionListener {
     public static void main(String[] arguments) {
         new OwnAddressPresto().run();
     }
@@ -31,14 +36,23 @@ public class OwnAddressPresto extends PrestoServer implements Module {
     }
 
     public void configure(Binder binder) {
-        binder.requestInjection(this);
+        TypeListener listener = this;
+        binder.bindListener(Matchers.only(TypeLiteral.get(DriftServer.class)), listener);
     }
 
-    @Inject
-    public void bind(DriftServer server) throws Exception {
-        Object transport = server.getServerTransport();
-        Object bootstrap = field(transport.getClass(), "bootstrap").get(transport);
-        field(AbstractBootstrap.class, "channelFactory").set(bootstrap, new OwnAddressChannels());
+    public void hear(TypeLiteral type, TypeEncounter encounter) {
+        InjectionListener listener = this;
+        encounter.register(listener);
+    }
+
+    public void afterInjection(Object made) {
+        try {
+            Object transport = ((DriftServer) made).getServerTransport();
+            Object bootstrap = field(transport.getClass(), "bootstrap").get(transport);
+            field(AbstractBootstrap.class, "channelFactory").set(bootstrap, new Channels());
+        } catch (Exception error) {
+            throw new IllegalStateException("Presto's Thrift server cannot be bound", error);
+        }
     }
 
     private static Field field(Class owner, String name) throws Exception {
@@ -47,7 +61,7 @@ public class OwnAddressPresto extends PrestoServer implements Module {
         return field;
     }
 
-    private static class OwnAddressChannels implements ChannelFactory {
+    private static class Channels implements ChannelFactory {
         public Channel newChannel() {
             return new OwnAddressChannel();
         }
