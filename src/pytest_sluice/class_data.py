@@ -10,18 +10,19 @@ from pathlib import Path
 
 from pytest_sluice.contracts import Tools
 from pytest_sluice.distributions import cache_root, jars, java, require
+from pytest_sluice.launchers import launchers_jar, sources
 
 DISTRIBUTIONS = ("jre", "kafka", "hdfs", "spark", "spark-kafka", "hive", "presto")
 # These run without archives and prepared states, so they do not name the folder.
 UNPREPARED = ("kafka-zookeeper",)
 # Another word makes every machine prepare anew: to be changed with what the preparation makes.
-RECIPE = "states, archives, web applications"
+RECIPE = "states, archives, web applications, launchers"
 ROLES = ("kafka", "namenode", "datanode", "metastore", "hive", "presto", "spark")
 
 
 def prepared_root() -> Path:
     """The folder of archives and states for the distributions at hand, perhaps absent yet."""
-    names = "\n".join([RECIPE, *(require(name).name for name in DISTRIBUTIONS)])
+    names = "\n".join([RECIPE, *sources(), *(require(name).name for name in DISTRIBUTIONS)])
     return cache_root() / f"prepared-{hashlib.sha256(names.encode()).hexdigest()[:12]}"
 
 
@@ -76,6 +77,7 @@ def tools(root: Path, *, record: bool = False) -> Tools:
     options = recording if record else reading
     found = {name: jars(name) for name in (*DISTRIBUTIONS, *UNPREPARED) if name != "jre"}
     found["hdfs"] = (web_applications(root), *found["hdfs"])
+    found["launchers"] = (launchers_jar(root),)
     return Tools(
         java=java(),
         jars=found,

@@ -130,13 +130,12 @@ class Cluster:
 
         wait_for("the end of the cluster", gone, Deadline(seconds))
 
-    def claim(self, role: str, port: str, preferred: int, *, wildcard: bool = False) -> Endpoint:
+    def claim(self, role: str, port: str, preferred: int) -> Endpoint:
         """An address for a role's port: the same one whenever it is asked for.
 
-        It is ``preferred`` where that can be bound, else any free one; 0 asks for any. A
-        ``wildcard`` port has to be free on every interface.
+        It is ``preferred`` where that can be bound, else any free one; 0 asks for any.
         """
-        answer = self.ask("endpoint", role=role, port=port, preferred=preferred, wildcard=wildcard)
+        answer = self.ask("endpoint", role=role, port=port, preferred=preferred)
         return Endpoint(answer["host"], answer["port"])
 
     def undo(self, name: str, argv: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from time import monotonic
 from zipfile import ZIP_DEFLATED, ZipFile
 
-from pytest_sluice import warm_up
+from pytest_sluice import launchers, warm_up
 from pytest_sluice.backends.process import ProcessBackend
 from pytest_sluice.class_data import (
     ROLES as ARCHIVED,
@@ -72,6 +72,7 @@ def _prepare(root: Path, say: Say) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     _dump_base(root)
     _extract_web_applications(root)
+    launchers.build(root)
     logs = root / "logs"  # they stay, for whoever has to find out why it failed
     with Cluster.create() as cluster:
         _make_states(root, cluster, logs)

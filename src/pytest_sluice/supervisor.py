@@ -172,9 +172,8 @@ class Supervisor:
 
     async def endpoint(self, request: Answer) -> Answer:
         """The address of a role's port: claimed at the first call, the same at every later one."""
-        host, port = self.addresses.claim(
-            f"{request['role']}.{request['port']}", request["preferred"], request["wildcard"]
-        )
+        name = f"{request['role']}.{request['port']}"
+        host, port = self.addresses.claim(name, request["preferred"])
         return {"host": host, "port": port}
 
     async def number(self, _request: Answer) -> Answer:

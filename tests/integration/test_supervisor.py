@@ -234,7 +234,7 @@ def test_a_supervisor_that_dies_at_its_start_leaves_nothing(
 
 
 def test_two_roles_that_want_one_port_get_two(cluster: Cluster) -> None:
-    wish = {"port": "http", "preferred": PORT, "wildcard": False}
+    wish = {"port": "http", "preferred": PORT}
     first, second = (cluster.ask("endpoint", role=role, **wish) for role in ("first", "second"))
     assert first["port"] == PORT
     assert second["port"] != PORT

@@ -11,7 +11,7 @@ from pytest_sluice.inside.place import endpoint, find, parse_address, roles, sit
 from pytest_sluice.launching import CONTAINED, environment, lay_out, make_state, missing
 from pytest_sluice.wire import Order, launch_json, order_from_json, tools_from_json, tools_json
 
-NAMES = ("kafka", "hdfs", "hive", "spark", "spark-kafka", "presto")
+NAMES = ("kafka", "hdfs", "hive", "spark", "spark-kafka", "presto", "launchers")
 TOOLS = Tools(
     java=Path("/jre/bin/java"),
     jars={name: (Path(f"/{name}/lib/a.jar"),) for name in NAMES},

@@ -160,6 +160,21 @@ def test_presto_listens_on_every_address_where_it_is_alone() -> None:
     assert f"node.bind-ip={HOST}" in alone.splitlines()
 
 
+@pytest.mark.parametrize("role", [hive.ROLE, presto.ROLE], ids=name_of)
+def test_a_server_without_a_setting_for_it_is_bound_by_a_launcher(role: Role) -> None:
+    argv = rendered(role).argv
+    entries = argv[argv.index("-cp") + 1].split(":")
+    assert entries[:2] == ["/launchers/lib/a.jar", "/launchers/lib/b.jar"]
+    launchers = {
+        "org.apache.hadoop.hive.common.auth.HiveAuthUtils",
+        "pytest_sluice.OwnAddressPresto",
+    }
+    assert launchers & set(argv)
+    assert f"-Dsluice.bind={HOST}" in argv
+    contained = role.render(replace(site(role), contained=True)).argv
+    assert "-Dsluice.bind=0.0.0.0" in contained
+
+
 def test_hive_keeps_its_own_jars_behind_those_of_spark() -> None:
     settings = hdfs.client_settings(PEERS["namenode.rpc"])
     launch = hive.cli(TOOLS, Path("/x"), PEERS["metastore.thrift"], settings, ("-e",))

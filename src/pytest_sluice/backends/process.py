@@ -50,10 +50,7 @@ class ProcessBackend:
 
     def endpoint(self, role: str, port: str, view: View = "host") -> Endpoint:
         """The role's port on the cluster's own address, which is the same from every side."""
-        known = self._known(role)
-        # A port on every interface would be taken from a second cluster: any free one.
-        preferred = 0 if known.wildcard else known.ports[port]
-        return self.cluster.claim(role, port, preferred, wildcard=known.wildcard)
+        return self.cluster.claim(role, port, self._known(role).ports[port])
 
     def endpoints(self, role: str, port: str, view: View = "host") -> tuple[Endpoint, ...]:
         """The one address: a role is one process."""
