@@ -26,15 +26,16 @@ def _status(args: argparse.Namespace) -> int:
 
     for directory in clusters():
         try:
-            cluster = Cluster.attach(directory)
-            found = cluster.ask("status")
+            with Cluster.attach(directory) as cluster:
+                found = cluster.ask("status")
         except ClusterLost:
-            continue  # it ended just now
+            if directory.exists():
+                print(f"{directory} is ending")
+            continue
         print(f"{directory} on {found['address']}, {found['leases'] - 1} leases")
         for row in found["roles"]:
             state = "running" if row["code"] is None else f"ended with {row['code']}"
             print(f"  {row['name']:<20} pid {row['pid']:>7}  {state}")
-        cluster.close()
     return 0
 
 
