@@ -14,7 +14,7 @@ from pathlib import Path
 from pytest_sluice.errors import SluiceError
 
 KEPT = 3
-NAME = re.compile(r"\d{8}-\d{6}-(?P<pid>\d+)")
+NAME = re.compile(r"\d{8}-\d{6}-\d+", re.ASCII)
 MARKER = ".pytest-sluice"
 MARKER_TEXT = "pytest-sluice made this folder, and removes it when later sessions have theirs.\n"
 
@@ -56,5 +56,4 @@ def _runs(folder: Path) -> bool:
     """Whether the session that made the folder, named by its process, is still there."""
     import psutil
 
-    named = NAME.fullmatch(folder.name)
-    return bool(named) and psutil.pid_exists(int(named["pid"]))
+    return psutil.pid_exists(int(folder.name.rpartition("-")[2]))
