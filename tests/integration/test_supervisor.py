@@ -356,20 +356,33 @@ def test_what_a_killed_supervisor_left_and_its_owner_cannot_undo_is_told(
     shutil.rmtree(cluster.directory)
 
 
+def a_block(raised: Exception | None = None) -> None:
+    """A block whose cluster cannot undo what it made."""
+    with Cluster.create() as cluster:
+        cluster.undo("it", ["/bin/false"])
+        if raised:
+            raise raised
+
+
+def remove_what_is_kept(told: str) -> None:
+    """Remove the directory that is named by what is told."""
+    shutil.rmtree(told.partition("as long as ")[2].partition(" is there")[0])
+
+
 def test_the_end_of_a_block_is_red_where_something_is_left() -> None:
     with pytest.raises(SluiceError, match="not everything was undone") as caught:
-        with Cluster.create() as cluster:
-            cluster.undo("it", ["/bin/false"])
-    assert caught.value.checked[0].startswith("it: `/bin/false` ended with 1; ")
-    shutil.rmtree(cluster.directory)
+        a_block()
+    (told,) = caught.value.checked
+    assert told.startswith("it: `/bin/false` ended with 1; ")
+    remove_what_is_kept(told)
 
 
 def test_an_error_in_a_block_is_not_replaced_by_what_is_left() -> None:
-    with pytest.raises(ZeroDivisionError) as caught, Cluster.create() as cluster:
-        cluster.undo("it", ["/bin/false"])
-        raise ZeroDivisionError
-    assert "it: `/bin/false` ended with 1; " in caught.value.__notes__[0]
-    shutil.rmtree(cluster.directory)
+    with pytest.raises(ZeroDivisionError) as caught:
+        a_block(ZeroDivisionError())
+    (told,) = caught.value.__notes__
+    assert "it: `/bin/false` ended with 1; " in told
+    remove_what_is_kept(told)
 
 
 def test_an_undo_that_hangs_is_killed_and_kept(

@@ -7,8 +7,6 @@ else by what is looked at: then the sweep asks who it is, and hears another numb
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,20 +17,6 @@ from pytest_sluice.burial import sweep
 from pytest_sluice.protocol import JOURNAL
 
 NOBODY = 65534
-# What is planted: a cluster whose supervisor is dead, a link to a journal beside it, and a loop.
-PLANT = """
-import json, os, pathlib, sys
-os.chdir(sys.argv[1])
-shared = pathlib.Path.cwd()
-dead = shared / "sluice-dead"
-dead.mkdir(mode=0o700)
-undo = ["/bin/sh", "-c", f"echo ran >> {shared}/proof"]
-(dead / "journal.jsonl").write_text(json.dumps({"made": "it", "undo": undo}) + chr(10))
-(shared / "journal.jsonl").write_text((dead / "journal.jsonl").read_text())
-(shared / "journal.jsonl").chmod(0o666)
-(shared / "sluice-up").symlink_to(shared)
-(shared / "sluice-loop").symlink_to("sluice-loop")
-"""
 
 
 @pytest.fixture
@@ -44,10 +28,16 @@ def shared() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def plant(shared: Path, user: int | None) -> None:
-    """Put there what a user may have there."""
-    words = [sys.executable, "-c", PLANT, str(shared)]
-    subprocess.run(words, check=True, user=user)
+def plant(shared: Path) -> None:
+    """Put there what a user may have there: a dead cluster, a link to a journal, and a loop."""
+    dead = shared / "sluice-dead"
+    dead.mkdir(mode=0o700)
+    undo = ["/bin/sh", "-c", f"echo ran >> {shared}/proof"]
+    for folder in (dead, shared):
+        (folder / JOURNAL).write_text(json.dumps({"made": "it", "undo": undo}) + "\n")
+        (folder / JOURNAL).chmod(0o666)
+    (shared / "sluice-up").symlink_to(shared)
+    (shared / "sluice-loop").symlink_to("sluice-loop")
 
 
 def content(folder: Path) -> dict[str, tuple[int, int]]:
@@ -59,9 +49,11 @@ def content(folder: Path) -> dict[str, tuple[int, int]]:
 def test_nothing_of_another_user_is_touched_or_run(
     shared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    is_root = os.getuid() == 0
-    plant(shared, NOBODY if is_root else None)
-    if not is_root:
+    plant(shared)
+    if os.getuid() == 0:
+        for path in shared.rglob("*"):
+            os.lchown(path, NOBODY, NOBODY)
+    else:
         monkeypatch.setattr(os, "getuid", lambda: NOBODY)
     before = content(shared)
     assert len(before) == 5
@@ -75,7 +67,7 @@ def test_nothing_of_another_user_is_touched_or_run(
 
 
 def test_who_owns_it_sweeps_it(shared: Path) -> None:
-    plant(shared, None)
+    plant(shared)
     swept = sweep([shared])
     assert swept.buried == ["sluice-dead: 0 processes killed, directory removed"]
     assert len(swept.left) == 2
