@@ -396,6 +396,27 @@ def test_undoing_commands_end_red_where_something_is_left(
         assert commands.main(["forget", str(tmp_path / "list"), "--external=x"]) == code
 
 
+@pytest.mark.parametrize("folder", ["there", "gone"])
+def test_what_is_forgotten_is_told_though_the_folder_of_logs_is_gone(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    folder: str,
+) -> None:
+    def forget(_list: Path, _external: str, _root: Path, say: Callable[[str], None]) -> bool:
+        say("all of it is gone")
+        return True
+
+    (tmp_path / "there").mkdir()
+    log = tmp_path / folder / "left.log"
+    monkeypatch.setattr("pytest_sluice.flow.forget.forget", forget)
+    for _ in range(2):
+        assert commands.main(["forget", "list", "--external=x", f"--log={log}"]) == 0
+    told = log.read_text() if log.exists() else capsys.readouterr().out
+    assert log.exists() == (folder == "there")
+    assert told == "all of it is gone\n" * 2
+
+
 def test_the_supervisor_is_started_apart_with_its_first_lease(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
