@@ -99,7 +99,7 @@ def pytest_configure_node(node: Any) -> None:
     """Tell an xdist worker what all of them share: the cluster, and the folder of its logs."""
     session = node.config.stash[SESSION]
     if session.has_pipeline:
-        node.workerinput[SHARED] = session.to_share().as_json()
+        _guard(lambda: node.workerinput.update({SHARED: session.to_share().as_json()}))
 
 
 @pytest.hookimpl(trylast=True)

@@ -93,8 +93,6 @@ def click():
 """
 LAND = """
 import os
-import re
-import shutil
 from pyspark.sql import SparkSession, functions as F
 
 env = os.environ

@@ -23,6 +23,9 @@ def test_it(sluice_session):
 
 def test_nothing(sluice_session):
     assert sluice_session.cluster.directory.exists()
+
+def test_topic(sluice_topic):
+    pass
 """
 
 
@@ -34,10 +37,13 @@ def temporary() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def run(folder: Path, temporary: Path, test: str) -> "subprocess.CompletedProcess[str]":
+def run(
+    folder: Path, temporary: Path, test: str, *options: str
+) -> "subprocess.CompletedProcess[str]":
     """Run one of the tests, in a session of its own."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"test_it.py::{test}"],
+        [*command, f"test_it.py::{test}", *options],
         cwd=folder,
         env={**os.environ, "TMPDIR": str(temporary)},
         capture_output=True,
@@ -47,14 +53,32 @@ def run(folder: Path, temporary: Path, test: str) -> "subprocess.CompletedProces
     )
 
 
+def write_project(folder: Path, flag: Path) -> None:
+    """A pipeline that is a topic, and tests of it."""
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    (folder / "conftest.py").write_text(CONFTEST)
+    (folder / "test_it.py").write_text(TEST.replace("FLAG", str(flag)))
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "1")], ids=["alone", "xdist"])
+def test_a_place_for_logs_that_cannot_be_written_ends_the_session_at_once(
+    tmp_path: Path, temporary: Path, options: tuple[str, ...]
+) -> None:
+    write_project(tmp_path, tmp_path / "flag")
+    place = "--sluice-directory=pytest.ini/logs"
+    done = run(tmp_path, temporary, "test_topic", place, *options)
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR, done.stdout
+    assert f"cannot be written below {tmp_path}/pytest.ini/logs" in done.stderr
+    assert "--sluice-directory=PATH" in done.stderr
+    assert "INTERNALERROR" not in done.stdout
+    assert not list(temporary.glob("sluice-*"))
+
+
 def test_an_undo_that_fails_is_red_and_tried_until_it_succeeds(
     tmp_path: Path, temporary: Path
 ) -> None:
     flag = tmp_path / "flag"
-    (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    (tmp_path / "conftest.py").write_text(CONFTEST)
-    (tmp_path / "test_it.py").write_text(TEST.replace("FLAG", str(flag)))
-
+    write_project(tmp_path, flag)
     first = run(tmp_path, temporary, "test_it")
     assert first.returncode == pytest.ExitCode.TESTS_FAILED
     assert "1 passed" in first.stdout
