@@ -3,9 +3,9 @@
 import argparse
 import os
 import sys
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from pytest_sluice.contracts import Endpoint
 from pytest_sluice.errors import ClusterLost, SluiceError
@@ -27,22 +27,23 @@ def _status(args: argparse.Namespace) -> int:
 
     for directory in clusters():
         try:
-            cluster = Cluster.attach(directory)
-            found = cluster.ask("status")
+            with Cluster.attach(directory) as cluster:
+                found = cluster.ask("status")
         except ClusterLost:
-            continue  # it ended just now
+            if directory.exists():
+                print(f"{directory} is ending")
+            continue
         print(f"{directory} on {found['address']}, {found['leases'] - 1} leases")
         for row in found["roles"]:
             state = "running" if row["code"] is None else f"ended with {row['code']}"
             print(f"  {row['name']:<20} pid {row['pid']:>7}  {state}")
-        cluster.close()
     return 0
 
 
 def _forget(args: argparse.Namespace) -> int:
     from pytest_sluice.flow.forget import forget
 
-    with args.log.open("a", encoding="utf-8") if args.log else nullcontext(sys.stdout) as log:
+    with _log(args.log) as log:
 
         def say(line: str) -> None:
             print(line, file=log, flush=True)
@@ -52,6 +53,13 @@ def _forget(args: argparse.Namespace) -> int:
         except SluiceError as error:
             say(str(error))
             return 1
+
+
+def _log(path: Path | None) -> AbstractContextManager[TextIO]:
+    """Where to say what became of it: on the terminal where the session's folder is gone."""
+    if path and path.parent.is_dir():
+        return path.open("a", encoding="utf-8")
+    return nullcontext(sys.stdout)
 
 
 def _supervise(args: argparse.Namespace) -> int:

@@ -1,8 +1,9 @@
 """One graph of everything that has to be there: started in parallel, joined by whoever needs it."""
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,19 +65,20 @@ class Graph:
 
     def _future(self, name: str) -> "Future[Any]":
         node = self._node(name)
-        with self._lock:
-            if name in self._futures:
-                return self._futures[name]
-            future: Future[Any] = Future()
-            self._futures[name] = future
+        future: Future[Any] = Future()
         try:
+            with self._lock:
+                known = self._futures.setdefault(name, future)
+            if known is not future:
+                return known
             needs = [self._future(need) for need in node.needs]
             # A daemon: an interrupted session does not wait for what nobody asks for any more.
             threading.Thread(
                 target=self._run, args=(node, needs, future), name=f"sluice {name}", daemon=True
             ).start()
         except BaseException as error:  # an interrupt, say: whoever joins later must not hang
-            future.set_exception(error)
+            with _unless_settled():
+                future.set_exception(error)
             raise
         return future
 
@@ -92,10 +94,19 @@ class Graph:
         try:
             for need in needs:
                 need.result()
-            future.set_result(self._bring_about(node))
+            value = self._bring_about(node)
         except BaseException as error:
-            future.set_exception(error)
+            with _unless_settled():
+                future.set_exception(error)
+        else:
+            with _unless_settled():
+                future.set_result(value)
 
     def _bring_about(self, node: Node) -> Any:
         with self._journal.node(node.name):
             return node.action()
+
+
+def _unless_settled() -> contextlib.suppress:
+    """An interrupt may have settled a future whose thread had started all the same."""
+    return contextlib.suppress(InvalidStateError)

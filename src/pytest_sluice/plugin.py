@@ -32,7 +32,7 @@ SHARED = "sluice_shared"
 # controller, and why it runs no test, under these names.
 LEFT_OUT = pytest.StashKey[tuple[int, str]]()
 LEFT_OUT_BY_WORKER, REFUSED_BY_WORKER = "sluice_left_out", "sluice_refused"
-# What could not be removed from a cluster that is not the session's own.
+# What is left behind: on a cluster that is not the session's own, or of the session's own.
 LEFT = pytest.StashKey[list[str]]()
 # The stories that were told in full.
 TOLD = pytest.StashKey[set[str]]()
@@ -114,7 +114,7 @@ def pytest_configure_node(node: Any) -> None:
     """Tell an xdist worker what all of them share: the cluster, and the folder of its logs."""
     session = node.config.stash[SESSION]
     if session.has_pipeline:
-        node.workerinput[SHARED] = session.to_share().as_json()
+        _guard(lambda: node.workerinput.update({SHARED: session.to_share().as_json()}))
 
 
 @pytest.hookimpl(trylast=True)
@@ -218,7 +218,7 @@ def pytest_terminal_summary(
         terminalreporter.write_sep("=", "left out")
         terminalreporter.write_line(f"{number} tests need a Docker engine: {error}")
     for told in config.stash.get(LEFT, ()):
-        terminalreporter.write_line(f"sluice: still on the cluster: {told}", red=True)
+        terminalreporter.write_line(f"sluice: {told}", red=True)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -262,9 +262,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Leave nothing on a cluster that is not this session's own; what stays there is an error."""
+    """Leave nothing behind, here and on a cluster of others; what stays makes the session red."""
     own = session.config.stash.get(SESSION, None)
-    if own and (left := own.leave()):
+    if own is None:
+        return
+    left = [f"still on the cluster: {told}" for told in own.leave()]
+    left += [f"not undone: {told}" for told in own.close()]
+    if left:
         session.config.stash[LEFT] = left
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -288,7 +292,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Bring down what this session owns, however it ends."""
+    """Bring down what this session owns where it did not come to its finish."""
     if session := config.stash.get(SESSION, None):
         session.close()
 

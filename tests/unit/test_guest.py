@@ -80,6 +80,31 @@ class TestList:
             file.write('{"made": {"kind": "fol')
         assert belongings.rest() == [TOPIC]
 
+    @pytest.mark.parametrize("half", ['{"made": {"kind": "fol', "\\xff", '{"made"', "[1]\n7\n"])
+    def test_a_line_that_was_cut_off_spoils_no_later_one(
+        self, belongings: Belongings, half: str
+    ) -> None:
+        belongings.note(TOPIC)
+        belongings.note(FOLDER)
+        with belongings.path.open("a") as file:
+            file.write(half)
+        belongings.gone(TOPIC)
+        belongings.note(SCHEMA)
+        assert belongings.rest() == [FOLDER, SCHEMA]
+
+    def test_what_is_noted_twice_is_written_once(self, belongings: Belongings) -> None:
+        belongings.note(TOPIC)
+        belongings.note(TOPIC)
+        assert belongings.path.read_text().count("\n") == 1
+
+    def test_an_entry_is_on_the_disk_when_it_counts(
+        self, belongings: Belongings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seen: list[str] = []
+        monkeypatch.setattr("os.fsync", lambda _fd: seen.append(belongings.path.read_text()))
+        belongings.note(TOPIC)
+        assert seen == ['{"made": {"kind": "topic", "name": "clicks_w_r1"}}\n']
+
 
 class TestRemoval:
     """Of what is in the list, by whoever has it."""
@@ -140,6 +165,47 @@ class TestGuest:
         guest.leave(World().hands())
         with pytest.raises(ClusterLost, match="topic clicks_w_r1 is not made any more"):
             guest.note([TOPIC])
+
+    def test_what_it_has_removed_it_notes_again_before_it_is_made_again(
+        self, belongings: Belongings
+    ) -> None:
+        guest = Guest("w", belongings)
+        guest.note([TOPIC])
+        assert guest.knows(TOPIC)
+        assert guest.remove([TOPIC, FOLDER], World().hands()) == []
+        assert not guest.knows(TOPIC)
+        assert belongings.rest() == []
+        guest.note([TOPIC])
+        assert guest.knows(TOPIC)
+        assert belongings.rest() == [TOPIC]
+
+    def test_what_it_could_not_remove_is_tried_again_when_it_leaves(
+        self, belongings: Belongings
+    ) -> None:
+        guest = Guest("w", belongings)
+        guest.note([TOPIC])
+        assert len(guest.remove([TOPIC], World(deaf=["clicks"]).hands())) == 1
+        assert belongings.rest() == [TOPIC]
+        world = World()
+        assert guest.leave(world.hands()) == []
+        assert world.done == ["delete_topic clicks_w_r1"]
+
+    def test_what_it_did_not_note_it_does_not_remove(self, belongings: Belongings) -> None:
+        belongings.note(FOLDER)  # by another process
+        world = World()
+        assert Guest("w", belongings).remove([FOLDER], world.hands()) == []
+        assert world.done == []
+        assert belongings.rest() == [FOLDER]
+
+    def test_when_it_has_left_what_was_noted_before_may_be_noted_again(
+        self, belongings: Belongings
+    ) -> None:
+        guest = Guest("w", belongings)
+        guest.note([TOPIC])
+        guest.leave(World().hands())
+        guest.note([TOPIC])  # a run that is under way asks for what it has
+        with pytest.raises(ClusterLost, match="the session ends"):
+            guest.note([TOPIC, FOLDER])
 
 
 class TestStay:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import cached_property
+from threading import Lock
 from typing import Any
 
 from pytest_sluice.clients.hdfs import Hdfs
@@ -12,7 +13,7 @@ from pytest_sluice.components import api as api_component
 from pytest_sluice.components import job as job_component
 from pytest_sluice.contracts import Role, joined
 from pytest_sluice.declaration import Names, Pipeline, Query, Stage, Table, fill, fill_all
-from pytest_sluice.errors import BadDeclaration, ServiceNotReady, SluiceError
+from pytest_sluice.errors import BadDeclaration, ClusterLost, ServiceNotReady, SluiceError
 from pytest_sluice.flow.deployment import Deployment
 from pytest_sluice.flow.guest import Owned, Stay
 from pytest_sluice.flow.handles import RunApi, RunProcess, RunStream, RunTopic
@@ -46,6 +47,8 @@ class Run:
         self._processes: list[RunProcess] = []
         # How often the job was started: a job that is started again begins a batch at once.
         self.stream_starts = 0
+        self._starting = Lock()
+        self._closed = False
         graph, name = self.graph, self.node
         graph.add(name("topic"), ["kafka"], self._topic)
         graph.add(name("tables"), ["hdfs", "metastore"], self._tables)
@@ -166,16 +169,22 @@ class Run:
     def close(self) -> None:
         """Kill what processes the run has of its own, and remove what it made as a guest.
 
-        The services stay. Raises SluiceError with what could not be removed.
+        The services stay. Raises SluiceError with what could not be removed. A component that
+        starts just now is awaited, and none starts after that.
         """
+        with self._starting:
+            self._closed = True
         with ExitStack() as acts:  # the last first, and all of them whatever happens
             acts.callback(self._stay.end, self.deployment.hands())
             for process in self._processes:
                 acts.callback(process.kill)
 
     def _start(self, role: Role) -> None:
-        self.deployment.backend.start(role)
-        self._processes.append(RunProcess(self.deployment.backend, role.name))
+        with self._starting:
+            if self._closed:
+                raise ClusterLost(f"run {self.number} is over: {role.name} does not start any more")
+            self.deployment.backend.start(role)
+            self._processes.append(RunProcess(self.deployment.backend, role.name))
 
     def _stream_role(self) -> Role:
         job = self.pipeline.job
