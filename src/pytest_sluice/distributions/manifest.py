@@ -125,8 +125,8 @@ def _read_again(directory: Path, paths: Sequence[str], size: int) -> Iterable[tu
     """Each path with the file's sha256; says so on stderr where it takes a while."""
     if not paths:
         return ()
-    line = f"reading {len(paths)} files of {directory} again ({size >> 20} MiB): they are new here"
-    notice = Timer(NOTICE_SECONDS, lambda: print(f"sluice: {line}", file=sys.stderr, flush=True))
+    line = f"sluice reads {len(paths)} files of {directory} again ({size >> 20} MiB): new here"
+    notice = Timer(NOTICE_SECONDS, lambda: _tell(line))
     notice.daemon = True
     notice.start()
     try:
@@ -135,6 +135,10 @@ def _read_again(directory: Path, paths: Sequence[str], size: int) -> Iterable[tu
             return list(zip(paths, digests, strict=True))
     finally:
         notice.cancel()
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def present(directory: Path) -> Iterator[str]:
