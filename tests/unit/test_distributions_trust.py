@@ -1,6 +1,5 @@
 """What is executed is what was verified: marks of files, links, modes, owners, records."""
 
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -11,7 +10,7 @@ import pytest
 
 from pytest_sluice.distributions import cache, jars, manifest, packages, seen, straight
 from pytest_sluice.distributions.cache import Place
-from pytest_sluice.distributions.listing import exposure, look, make_folder
+from pytest_sluice.distributions.listing import exposure, make_folder
 from pytest_sluice.distributions.lock import parse
 from pytest_sluice.distributions.made import MadeFolder
 from pytest_sluice.distributions.problems import Exposed, NoStraightPath, NotProvisioned
@@ -110,18 +109,15 @@ def test_the_same_size_and_date_do_not_hide_another_content(
         place.check()
 
 
-def test_what_this_machine_has_seen_does_not_outweigh_the_lock(
+def test_what_this_machine_has_seen_does_not_outweigh_the_manifest(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settle(monkeypatch)
     place.check()
-    (place.directory / "lib/a.jar").write_bytes(b"evil")
-    found = look(place.directory).files["lib/a.jar"]
-    marks = json.loads(place.seen.read_bytes())
-    marks["lib/a.jar"] = [found.st_ino, found.st_size, found.st_ctime_ns, "another sha256"]
-    place.seen.write_text(json.dumps(marks))
-    with pytest.raises(NotProvisioned, match="another sha256"):
-        place.check()
+    other = dict.fromkeys(FILES, "another sha256")
+    recorded = manifest.record(place.directory, other)
+    found = manifest.faults(place.directory, recorded, {}, seen=place.seen)
+    assert sorted(found) == [f"{path}: changed (another sha256)" for path in sorted(FILES)]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "nonsense", '{"lib/a.jar": 1}'])
@@ -381,13 +377,19 @@ def below_a_folder_of_everybody(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "trap", [leads_elsewhere, open_to_others, a_link_itself, below_a_folder_of_everybody]
+    ("trap", "fact"),
+    [
+        (leads_elsewhere, "leads to"),
+        (open_to_others, "is open to others"),
+        (a_link_itself, "is no folder"),
+        (below_a_folder_of_everybody, "its group or others may write it"),
+    ],
 )
 def test_a_link_that_others_could_turn_is_not_used(
-    tmp_path: Path, trap: Callable[[Path], None]
+    tmp_path: Path, trap: Callable[[Path], None], fact: str
 ) -> None:
     trap(tmp_path)
-    with pytest.raises(NoStraightPath) as caught:
+    with pytest.raises(NoStraightPath, match=fact) as caught:
         straight.straight(tmp_path / "a cache", tmp_path)
     assert "SLUICE_CACHE" in caught.value.remedy
 

@@ -48,7 +48,6 @@ class Provisioner:
         files = self._files()
         self.report.begin(name, sum({file.sha256: file.size for file in files.values()}.values()))
         make_folder(self.place.guard.parent)
-        self.place.require_own()
         with FileLock(self.place.guard):
             self.report.end(name, self._complete(files))
 
