@@ -18,7 +18,7 @@ def _setup(args: argparse.Namespace) -> int:
     if code := run(args):
         return code
     if not args.names:
-        prepare(lambda line: print(line, flush=True))
+        prepare(lambda line: print(line, flush=True), thorough=args.verify)
     return 0
 
 
@@ -116,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     setup.add_argument("names", nargs="*", metavar="name", help="distributions (default: all)")
     setup.add_argument("--json", type=Path, metavar="PATH", help="write seconds and bytes by step")
     setup.add_argument(
-        "--verify", action="store_true", help="read every file again, not just its size and time"
+        "--verify", action="store_true", help="read every file again, changed or not"
     )
     setup.set_defaults(run=_setup)
     status = commands.add_parser("status", help="the clusters that run on this machine")
