@@ -158,3 +158,9 @@ def test_a_query_that_presto_refuses_tells_its_reason(run: Run) -> None:
         run.presto.query("select no_such_column from purchases")
     assert refused.value.name == "COLUMN_NOT_FOUND" or "no_such_column" in refused.value.message
     assert not refused.value.transient
+
+
+def test_the_engine_is_ready_whatever_the_pipeline_has_written(sluice_own_run: Run) -> None:
+    run = sluice_own_run
+    run.hdfs.write(f"{run.path(run.table('purchases'))}/half.parquet", b"half of a file")
+    assert run.presto.query("select 1").rows == ((1,),)

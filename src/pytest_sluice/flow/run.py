@@ -1,8 +1,8 @@
 """A run: one traffic through one deployment of the pipeline, with topic, folder and schema."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from pytest_sluice.clients.hdfs import Hdfs
@@ -15,14 +15,20 @@ from pytest_sluice.declaration import Names, Pipeline, Query, Stage, Table, fill
 from pytest_sluice.errors import BadDeclaration, ServiceNotReady, SluiceError
 from pytest_sluice.flow.deployment import Deployment
 from pytest_sluice.flow.guest import Owned, Stay
-from pytest_sluice.flow.handles import RunApi, RunProcess, RunStream, RunTopic
+from pytest_sluice.flow.handles import LeftBehind, RunApi, RunProcess, RunStream, RunTopic
+from pytest_sluice.flow.own import require_own
 from pytest_sluice.graph import Graph
 from pytest_sluice.services.hdfs import client_settings
-from pytest_sluice.sql import Presto, QueryFailed
-from pytest_sluice.waiting import NotYet, WaitTimeout, wait_for
+from pytest_sluice.sql import MappingName, Presto, QueryFailed
+from pytest_sluice.waiting import NotYet, WaitTimeout
 
 # From spark-submit to the first pinned offset: 4 s with a class data archive, 16 s without.
 STREAM_SECONDS = 120.0
+# It needs a node for its split, and the metastore for its rows, and nothing of the pipeline: what
+# that has written, or not yet, is no matter of the engine's.
+ENGINE_QUERY = "select count(*) from {catalog}.information_schema.schemata"
+# While Presto and the metastore both live, these pass; a death of either is told at once.
+MAY_RECOVER = frozenset({"HIVE_METASTORE_ERROR", "NOT_REACHABLE"})
 
 
 class ComponentFailed(SluiceError):
@@ -42,14 +48,24 @@ class Run:
         self.deployment = deployment
         guest = deployment.guest
         self.names: Names = pipeline.names(number, guest.word if guest else "")
+        if guest or number > 1:
+            require_own(pipeline, self.names)
         self._stay = Stay(guest, pipeline, self.names) if guest else Owned()
         self._processes: list[RunProcess] = []
-        graph, name = self.graph, self.node
-        graph.add(name("topic"), ["kafka"], self._topic)
-        graph.add(name("tables"), ["hdfs", "metastore"], self._tables)
-        graph.add(name("api"), [name("topic")], self._api)
-        graph.add(name("stream"), [name("topic"), "hdfs"], self._stream)
-        graph.add(name("presto"), ["presto-server", name("tables")], self._presto)
+        name = self.node
+        self._add("topic", ["kafka"], self._topic)
+        self._add("tables", ["hdfs", "metastore"], self._tables)
+        self._add("api", [name("topic")], self._api)
+        self._add("stream", [name("topic"), "hdfs"], self._stream)
+        self._add("presto", ["presto-server", name("tables")], self._presto)
+
+    def _add(self, name: str, needs: Iterable[str], action: Callable[[], Any]) -> None:
+        self.graph.add(self.node(name), needs, action, self.group)
+
+    @property
+    def group(self) -> str:
+        """The group of the run's nodes in the graph, and of its roles."""
+        return f"run {self.number}"
 
     @property
     def graph(self) -> Graph:
@@ -150,14 +166,20 @@ class Run:
         return RunApi(self.deployment.backend, role.name)
 
     def start_stream(self) -> RunStream:
-        """Start the job (again) and wait until every query has pinned its start offsets."""
+        """Start the job (again) and wait until every query has pinned its start offsets.
+
+        Offsets that an earlier life of the job pinned do not count: the query must have begun in
+        this one.
+        """
         role = self._stream_role()
         self._stay.note_folder(self.deployment.hdfs())
-        self._start(role)
         checkpoints = {q: fill(q.checkpoint, self.values) for q in self.pipeline.queries}
         stream = RunStream(self.deployment.backend, role.name, self.hdfs, checkpoints)
+        before = stream.left_behind()
+        self._start(role)
         for query in stream.queries:
-            self._await_pinned(stream, query)
+            probe = partial(self._probe_pinned, stream, query, before)
+            self.deployment.await_role(stream.role, probe, STREAM_SECONDS)
         return stream
 
     def close(self) -> None:
@@ -171,7 +193,7 @@ class Run:
                 acts.callback(process.kill)
 
     def _start(self, role: Role) -> None:
-        self.deployment.backend.start(role)
+        self.deployment.start(role, self.group)
         self._processes.append(RunProcess(self.deployment.backend, role.name))
 
     def _stream_role(self) -> Role:
@@ -182,12 +204,16 @@ class Run:
         hdfs = client_settings(rpc, self.deployment.replication)
         return job_component.role(self.node("stream"), job, self._told, hdfs)
 
-    def _await_pinned(self, stream: RunStream, query: Query) -> None:
-        def probe() -> None:
-            if not stream.pinned(query):
-                raise NotYet(f"query {query.name} has not pinned its start offsets")
-
-        self.deployment.await_role(stream.role, probe, STREAM_SECONDS)
+    def _probe_pinned(self, stream: RunStream, query: Query, before: LeftBehind) -> None:
+        if not stream.pinned(query):
+            raise NotYet(f"query {query.name} has not pinned its start offsets")
+        if not stream.has_begun(query, before):
+            raise NotYet(
+                f"query {query.name} has not begun again: {stream.role} has no new line "
+                f"'Resuming at batch' of MicroBatchExecution in its log (which a log4j2 "
+                f"configuration of the job's own may leave out), and the query no new batch in its "
+                f"checkpoint"
+            )
 
     def _topic(self) -> RunTopic:
         kafka, declared = self.deployment.kafka(), self.pipeline.topic
@@ -222,16 +248,17 @@ class Run:
         client = self.deployment.presto(self.names.schema)
 
         def probe() -> None:
-            try:
-                client.query(self._readiness_query())
-            except QueryFailed as error:
-                if not error.transient:
-                    raise
-                raise NotYet(error.cause) from error
+            for mapping, catalog in client.catalogs.items():
+                _probe_engine(client, mapping, ENGINE_QUERY.format(catalog=f'"{catalog}"'))
 
-        wait_for("Presto to answer a query over a Hive table", probe, self.deployment.deadline(90))
+        self.deployment.await_role("presto", probe, beside=["metastore"])
         return client
 
-    def _readiness_query(self) -> str:
-        tables = self.pipeline.tables
-        return f"select count(*) from {self.qualified(tables[0])}" if tables else "show schemas"
+
+def _probe_engine(client: Presto, mapping: MappingName, sql: str) -> None:
+    try:
+        client.query(sql, mapping)
+    except QueryFailed as error:
+        if not (error.transient or error.name in MAY_RECOVER):
+            raise
+        raise NotYet(error.cause) from error
