@@ -268,3 +268,16 @@ def test_a_component_that_dies_is_named_by_its_role(world: World) -> None:
     world.on_start = lambda: world.fake.die("stream", 3, "no such class")
     with pytest.raises(ComponentFailed, match="stream died with exit code 3"):
         _ = Run(1, pipeline(), world).stream
+
+
+def test_tables_of_one_name_are_told_apart_by_their_schemas(world: World) -> None:
+    tables = (Table("t", "{root}/a"), Table("t", "{root}/b", "{schema}_q"), Table("u", "{root}/c"))
+    query = Query("q", "{root}/c", Env("TRIGGER", "1 second"), tables)
+    run = Run(1, pipeline(job=Job(Path("job.py"), (query,))), world)
+    assert run.table("u") is tables[2]
+    assert [run.table(name) for name in ("default.t", "default_q.t")] == list(tables[:2])
+    with pytest.raises(BadDeclaration, match="2 tables 't'") as caught:
+        run.table("t")
+    assert "'default.t' or 'default_q.t'" in caught.value.remedy
+    with pytest.raises(BadDeclaration, match="no table 'v'"):
+        run.table("v")

@@ -59,9 +59,6 @@ class Run:
         self._add("stream", [name("topic"), "hdfs"], self._stream)
         self._add("presto", ["presto-server", name("tables")], self._presto)
 
-    def _add(self, name: str, needs: Iterable[str], action: Callable[[], Any]) -> None:
-        self.graph.add(self.node(name), needs, action, self.group)
-
     @property
     def group(self) -> str:
         """The group of the run's nodes in the graph, and of its roles."""
@@ -99,14 +96,20 @@ class Run:
 
     def qualified(self, table: Table) -> str:
         """``schema.table``, as this run calls it."""
-        return f"{fill(table.schema, self.values)}.{table.name}"
+        return f"{fill(table.schema, {'schema': self.names.schema})}.{table.name}"
 
     def table(self, name: str) -> Table:
-        """The declared table of that name."""
-        for table in self.pipeline.tables:
-            if table.name == name:
-                return table
-        raise BadDeclaration(f"the pipeline declares no table {name!r}")
+        """The declared table of that name, or of ``schema.name`` as this run calls it."""
+        named = {self.qualified(t): t for t in self.pipeline.tables}
+        found = {full: t for full, t in named.items() if name in (full, t.name)}
+        if len(found) == 1:
+            return next(iter(found.values()))
+        if not found:
+            raise BadDeclaration(f"the pipeline declares no table {name!r}")
+        raise BadDeclaration(
+            f"the pipeline declares {len(found)} tables {name!r}",
+            remedy=f"say which: {' or '.join(map(repr, found))}",
+        )
 
     @cached_property
     def hive(self) -> Hive:
@@ -191,6 +194,9 @@ class Run:
             acts.callback(self._stay.end, self.deployment.hands())
             for process in self._processes:
                 acts.callback(process.kill)
+
+    def _add(self, name: str, needs: Iterable[str], action: Callable[[], Any]) -> None:
+        self.graph.add(self.node(name), needs, action, self.group)
 
     def _start(self, role: Role) -> None:
         self.deployment.start(role, self.group)
