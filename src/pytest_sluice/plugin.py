@@ -94,7 +94,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return  # the help must work however broken the configuration is
     try:
         settings = resolve(config.getoption, os.environ, config.getini)
-        pipeline = config.hook.pytest_sluice_pipeline(config=config)
+        pipeline = hooks.declared(config)
     except SluiceError as error:
         raise pytest.UsageError(str(error)) from error
     shared = Shared.from_json(getattr(config, "workerinput", {}).get(SHARED))

@@ -294,7 +294,7 @@ class Session:
     @cached_property
     def _run(self) -> Run:
         run = Run(1, self.pipeline, self._deployment)
-        run.graph.add("landing", (), lambda: self._shared_landing(run))
+        run.graph.add("landing", (), lambda: self._shared_landing(run), run.group)
         return run
 
     def _shared_landing(self, run: Run) -> Landing:

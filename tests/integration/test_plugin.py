@@ -97,6 +97,31 @@ def test_a_fixed_trigger_refuses_the_option(project: pytest.Pytester) -> None:
     result.stderr.fnmatch_lines(["*is Fixed('120 seconds')*", "*--sluice-trigger*"])
 
 
+SET_TWICE = """, job=Job(
+    "job.py",
+    (Query("q", "/c", Env("TRIGGER", "2 seconds"), ()),),
+    {"TRIGGER": "5 seconds"},
+)"""
+
+
+@pytest.mark.parametrize(
+    ("parts", "told"),
+    [
+        (", job=(1, 2)", "*Pipeline.job is a tuple of 2; it must be a Job or None*"),
+        (SET_TWICE, "*Job.environment sets TRIGGER, which the trigger of query 'q' reads*"),
+        (") and (7", "*returned 7; it must be a Pipeline or None*"),
+        (", job=unheard_of", "*raised NameError: name 'unheard_of' is not defined*"),
+    ],
+)
+def test_a_declaration_that_cannot_be_used_is_a_usage_error(
+    project: pytest.Pytester, parts: str, told: str
+) -> None:
+    declare(project, parts)
+    result = project.runpytest_subprocess("--sluice-trigger=1 second", "--co")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([told])
+
+
 def test_a_bad_option_is_a_usage_error(project: pytest.Pytester) -> None:
     result = project.runpytest_subprocess("--sluice-trigger=soon")
     assert result.ret == pytest.ExitCode.USAGE_ERROR

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_sluice import offsets
+from pytest_sluice.errors import ServiceNotReady
 from pytest_sluice.flow.landing import Lander
 from pytest_sluice.flow.run import Run
 from tests.integration.malformed import event
@@ -103,3 +104,15 @@ def test_a_job_whose_topic_does_not_exist_ends_with_an_error(sluice_own_run: Run
     log = "\n".join(run.deployment.backend.logs(run.node("stream"), 200))
     assert "UnknownTopicOrPartition" in log
     assert "nowhere" not in run.kafka.topics()
+
+
+def test_a_job_that_starts_again_is_ready_by_a_sign_of_its_new_life(sluice_own_run: Run) -> None:
+    run = sluice_own_run
+    run.topic.produce(SENT)
+    await_commit(run)
+    run.stream.kill()
+    assert run.start_stream().exit_code() is None  # though there is nothing to commit
+    run.stream.kill()
+    run.pipeline = run.pipeline.with_trigger("whenever")
+    with pytest.raises(ServiceNotReady, match="died with exit code 1"):
+        run.start_stream()

@@ -213,3 +213,46 @@ def test_what_is_declared_is_told_in_order_where_a_name_is_not(graph: Graph) -> 
         with pytest.raises(SluiceError) as caught:
             ask("presto")
         assert caught.value.checked == ("declared are hdfs, kafka",)
+
+
+class TestWhatBrokeFirst:
+    """The error of a node begins with what broke before it."""
+
+    def fail(self, graph: Graph, name: str, group: str, words: str) -> str:
+        def act() -> None:
+            raise SluiceError(words)
+
+        graph.add(name, (), act, group)
+        with pytest.raises(SluiceError) as caught:
+            graph.join(name)
+        return caught.value.cause
+
+    def test_the_first_comes_first_and_all_are_told(self, graph: Graph) -> None:
+        assert self.fail(graph, "api", "run 1", "api died") == "api died"
+        assert self.fail(graph, "stream", "run 1", "too late") == "first: api died; then: too late"
+        told = "first: api died; then: stream: too late; then: a bad file"
+        assert self.fail(graph, "presto", "run 1", "a bad file") == told
+
+    def test_another_run_is_no_cause_and_a_service_is(self, graph: Graph) -> None:
+        self.fail(graph, "api", "run 1", "api died")
+        self.fail(graph, "kafka", "", "no broker")
+        told = "first: kafka: no broker; then: too late"
+        assert self.fail(graph, "stream-r2", "run 2", "too late") == told
+
+    def test_a_role_that_died_after_it_was_ready_is_named_until_it_runs_again(
+        self, tmp_path: Path
+    ) -> None:
+        dead = {"run 1": {"api": "api died with exit code 3"}, "": {"presto": "presto died"}}
+        graph = Graph(Journal(tmp_path / "e.jsonl"), lambda group: dict(dead.get(group, {})))
+        told = "first: api died with exit code 3; then: presto died"
+        assert self.fail(graph, "presto", "run 1", "presto died") == told
+        del dead["run 1"]
+        told = "first: presto died; then: too late"
+        assert self.fail(graph, "stream", "run 1", "too late") == told
+
+    def test_an_error_that_comes_from_below_is_told_once(self, graph: Graph) -> None:
+        self.fail(graph, "api", "run 1", "api died")
+        graph.add("landing", (), lambda: graph.join("api"), "run 1")
+        with pytest.raises(SluiceError) as caught:
+            graph.join("landing")
+        assert caught.value.cause == "api died"
