@@ -5,6 +5,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from cosmic_ray.ast import ast_nodes, get_ast
@@ -75,7 +76,7 @@ def one_a_place(found: list[Candidate], seed: int) -> list[Candidate]:
 def mutant(candidate: Candidate, code: str, room: Room) -> Mutant | None:
     """Make the mutant of `code`; None where it is no Python, or the same program."""
     after = mutate_code(code, get_operator(candidate.operator)(), candidate.occurrence)
-    if after is None or _dump(after) in (None, _dump(code)):
+    if after is None or _dump(after) in (None, _tree(code)):
         return None
     levels = ("unit", f"near {room.name}")
     return Mutant(candidate.name, "plugin", candidate.path, code, after, levels)
@@ -116,6 +117,11 @@ def _annotations(code: str) -> list[tuple[Place, Place]]:
                     )
                 )
     return spans
+
+
+@lru_cache(32)
+def _tree(code: str) -> str | None:
+    return _dump(code)
 
 
 def _dump(code: str) -> str | None:
