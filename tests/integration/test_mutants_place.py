@@ -76,8 +76,7 @@ def of(place: Place) -> list[int]:
 def test_a_mutant_is_run_in_the_copy_and_the_tree_stays_as_it_is(place: Place, tree: Path) -> None:
     wrong = Mutant("m", "pipeline", "own.py", "ANSWER = 42\n", "ANSWER = 41\n", ("own",), "hive")
     assert place.run(LEVEL, 60).kind == "green"
-    with place.mutated(wrong):
-        outcome = place.run(LEVEL, 60)
+    outcome = place.run(LEVEL, 60, wrong)
     assert (outcome.kind, outcome.stage) == ("red", "hive")
     assert outcome.failures[0].test.endswith("::test_answer")
     assert "assert 41 == 42" in outcome.tail
@@ -97,10 +96,16 @@ def nothing_of(place: Place) -> None:
 
 def test_a_run_that_hangs_is_late(place: Place) -> None:
     hangs = "import subprocess\ndef test_hangs():\n    subprocess.Popen(['cat'], stdin=-1).wait()\n"
-    (place.copy / "tests/test_own.py").write_text(hangs)
-    outcome = place.run(LEVEL, 3)
-    assert outcome.kind == "late"
+    mutant = Mutant("m", "plugin", "tests/test_own.py", TESTS, hangs, ("own",))
+    assert place.run(LEVEL, 5, mutant).kind == "late"
     wait_for("all of it to be gone", lambda: nothing_of(place), Deadline(10))
+
+
+def test_what_a_run_changed_or_removed_is_there_again(place: Place) -> None:
+    removes = "import shutil\ndef test_removes():\n    shutil.rmtree('tools')\n"
+    mutant = Mutant("m", "plugin", "tests/test_own.py", TESTS, removes, ("own",))
+    assert place.run(LEVEL, 60, mutant).kind == "green"
+    assert place.run(LEVEL, 60).kind == "green"
 
 
 def test_a_run_that_someone_stops_says_nothing(place: Place, stopping: Event) -> None:

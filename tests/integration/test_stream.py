@@ -2,13 +2,17 @@
 
 import json
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
+from kafka import KafkaAdminClient, TopicPartition
 
 from pytest_sluice import offsets
+from pytest_sluice.errors import SluiceError
 from pytest_sluice.flow.landing import Lander
 from pytest_sluice.flow.run import Run
+from pytest_sluice.waiting import Deadline, NotYet, wait_for
 from tests.integration.malformed import event
 from tests.integration.steps import (
     EVENT_TYPES,
@@ -103,3 +107,31 @@ def test_a_job_whose_topic_does_not_exist_ends_with_an_error(sluice_own_run: Run
     log = "\n".join(run.deployment.backend.logs(run.node("stream"), 200))
     assert "UnknownTopicOrPartition" in log
     assert "nowhere" not in run.kafka.topics()
+
+
+def forget(run: Run, offset: int) -> None:
+    """Let the broker delete all messages before an offset, as it does with those of old."""
+    admin = KafkaAdminClient(bootstrap_servers=run.values["bootstrap_servers"])
+    try:
+        admin.delete_records({TopicPartition(run.names.topic, 0): offset})
+    finally:
+        admin.close()
+
+
+def test_a_job_that_finds_messages_gone_ends_with_an_error(sluice_own_run: Run) -> None:
+    run = sluice_own_run
+    run.topic.produce(SENT)
+    await_commit(run)
+    run.stream.kill()
+    run.topic.produce(SENT)
+    forget(run, len(SENT) + 1)
+    with suppress(SluiceError):  # it may end before it is seen to be ready
+        run.start_stream()
+
+    def ended() -> int:
+        if (code := run.stream.exit_code()) is None:
+            raise NotYet("the job runs")
+        return code
+
+    assert wait_for("the job to end", ended, Deadline(60), log=run.stream.logs) == 1
+    assert "couldNotReadOffsetRange" in "\n".join(run.stream.logs(200))

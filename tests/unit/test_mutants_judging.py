@@ -2,8 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,19 +53,12 @@ class Fake:
 
     def __init__(self, outcomes: dict[tuple[str, str], Outcome]) -> None:
         self.outcomes, self.runs = outcomes, list[tuple[str, str]]()
-        self._name = ""
 
-    def run(self, level: Level, limit: float) -> Outcome:
+    def run(self, level: Level, limit: float, mutant: Mutant | None = None) -> Outcome:
         """Answer as told, green if nothing is."""
-        self.runs.append((self._name, level.name))
-        return self.outcomes.get((self._name, level.name), outcome("green", level=level.name))
-
-    @contextmanager
-    def mutated(self, mutant: Mutant) -> Iterator[None]:
-        """Remember whose run it is."""
-        self._name = mutant.name
-        yield
-        self._name = ""
+        run = (mutant.name if mutant else "", level.name)
+        self.runs.append(run)
+        return self.outcomes.get(run, outcome("green", level=level.name))
 
 
 def judged(
@@ -152,6 +144,12 @@ def test_a_mutant_goes_from_level_to_level_until_one_catches_it(tmp_path: Path) 
     assert [result.by is not None for result in results] == [True, False]
 
 
+def test_a_level_that_no_mutant_comes_to_is_not_run(tmp_path: Path) -> None:
+    outcomes = {("a", "unit"): outcome("red", "kafka")}
+    fake, _, _ = judged(tmp_path / "m.json", outcomes, [mutant("a")])
+    assert fake.runs == [("", "unit"), ("a", "unit")]
+
+
 def test_only_light_levels_are_run_where_that_is_asked(tmp_path: Path) -> None:
     fake, _, _ = judged(tmp_path / "m.json", {}, [mutant("a")], only_light=True)
     assert fake.runs == [("", "unit"), ("a", "unit")]
@@ -182,10 +180,10 @@ def test_a_tree_that_is_red_without_a_mutant_judges_nothing(tmp_path: Path) -> N
 
 def test_an_error_ends_the_judging_and_keeps_what_was_found(tmp_path: Path) -> None:
     class Full(Fake):
-        def run(self, level: Level, limit: float) -> Outcome:
-            if self._name == "b":
+        def run(self, level: Level, limit: float, mutant: Mutant | None = None) -> Outcome:
+            if mutant and mutant.name == "b":
                 raise OSError("no space left")
-            return super().run(level, limit)
+            return super().run(level, limit, mutant)
 
     stopping, record = threading.Event(), Record(tmp_path / "m.json", "tree")
     judges = Judges([Full({})], LEVELS, record, stopping, print)  # type: ignore[list-item]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from queue import SimpleQueue
-from threading import Event
+from threading import Event, Lock
 from time import monotonic
 
 from pytest_sluice.errors import SluiceError
@@ -13,6 +13,8 @@ from tools.mutants.place import Place
 from tools.mutants.record import Record, Result
 
 Say = Callable[[str], None]
+
+CLEAN_SECONDS = 900.0
 
 
 class Judges:
@@ -28,6 +30,7 @@ class Judges:
     ) -> None:
         self._places, self._levels, self._record = places, levels, record
         self._stopping, self._say = stopping, say
+        self._measuring = Lock()
 
     def judge(self, mutants: Sequence[Mutant], only_light: bool = False) -> list[Result]:
         """Judge all: first at their light levels, then those that passed at the others."""
@@ -44,8 +47,6 @@ class Judges:
         """Run what is left of the asked levels, as many mutants at once as there are places."""
         left = [(self._record.result(mutant), names) for mutant, names in asked]
         left = [(result, result.left(names)) for result, names in left if result.left(names)]
-        for name in dict.fromkeys(name for _, names in left for name in names):
-            self._measure(self._levels[name])
         free: SimpleQueue[Place] = SimpleQueue()
         for place in places:
             free.put(place)
@@ -63,24 +64,26 @@ class Judges:
         """Run one mutant until a level catches it; a line that tells what came of it."""
         place, started = free.get(), monotonic()
         try:
-            with place.mutated(result.mutant):
-                for name in names:
-                    result.steps.append(place.run(self._levels[name], self._limit(name)))
-                    self._record.note(result)
-                    if result.by:
-                        break
+            for name in result.left(names):
+                limit = self._limit(self._levels[name], place)
+                result.steps.append(place.run(self._levels[name], limit, result.mutant))
+                self._record.note(result)
+                if result.by:
+                    break
         finally:
             free.put(place)
         return f"{result.mutant.name}: {told(result)}, {monotonic() - started:.0f} s"
 
-    def _limit(self, name: str) -> float:
-        return self._levels[name].limit(self._record.clean(name) or 0.0)
+    def _limit(self, level: Level, place: Place) -> float:
+        """How long a run of a level may take; the first to ask runs it without a mutant."""
+        with self._measuring:
+            if (clean := self._record.clean(level.name)) is None:
+                clean = self._measure(level, place)
+        return level.limit(clean)
 
-    def _measure(self, level: Level) -> None:
-        """Run a level without a mutant, once for a tree: it has to be green, and tells the time."""
-        if self._record.clean(level.name) is not None:
-            return
-        outcome = self._places[0].run(level, 900)
+    def _measure(self, level: Level, place: Place) -> float:
+        """Run a level without a mutant: it has to be green, and tells the time."""
+        outcome = place.run(level, CLEAN_SECONDS)
         if outcome.kind != "green":
             raise SluiceError(
                 f"the tests of level {level.name!r} are {outcome.kind} without any mutant",
@@ -89,6 +92,7 @@ class Judges:
             )
         self._record.note_clean(level.name, outcome.seconds)
         self._say(f"without a mutant  {level.name}: green, {outcome.seconds:.0f} s")
+        return outcome.seconds
 
 
 def told(result: Result) -> str:

@@ -7,8 +7,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 
@@ -39,13 +39,15 @@ class Place:
     def __init__(self, root: Path, names: Iterable[str], stopping: Event) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=PREFIX)).resolve()
         self.copy, self._temporary = self.folder / "c", self.folder / "t"
-        self._stopping = stopping
-        copy(root, names, self.copy)
+        self._pristine, self._stopping = self.folder / "p", stopping
+        copy(root, names, self._pristine)
 
-    def run(self, level: Level, limit: float) -> Outcome:
-        """Run the tests of a level for `limit` seconds at most, and clear away what it leaves."""
-        shutil.rmtree(self._temporary, ignore_errors=True)
-        self._temporary.mkdir()
+    def run(self, level: Level, limit: float, mutant: Mutant | None = None) -> Outcome:
+        """Run the tests of a level on a fresh copy, with the mutant in it where there is one.
+
+        It takes `limit` seconds at most. What it leaves behind is cleared away.
+        """
+        self._renew(mutant)
         report, output = self.folder / "junit.xml", self.folder / "output.txt"
         report.unlink(missing_ok=True)
         started = time.monotonic()
@@ -59,20 +61,19 @@ class Place:
         tail = "\n".join(output.read_text("utf-8", "replace").splitlines()[-LINES_KEPT:])
         return Outcome(level.name, kind_of(code, failures), round(seconds, 1), failures, tail)
 
-    @contextmanager
-    def mutated(self, mutant: Mutant) -> Iterator[None]:
-        """Have the mutant's file in place of the right one."""
-        path = self.copy / mutant.path
-        path.write_text(mutant.after, "utf-8")
-        try:
-            yield
-        finally:
-            path.write_text(mutant.before, "utf-8")
-
     def remove(self) -> None:
         """End what still runs here and remove the folder."""
         self._clear()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _renew(self, mutant: Mutant | None) -> None:
+        """Begin anew: what ran before may have changed or removed anything."""
+        for folder in (self.copy, self._temporary):
+            shutil.rmtree(folder, ignore_errors=True)
+        self._temporary.mkdir()
+        shutil.copytree(self._pristine, self.copy)
+        if mutant:
+            (self.copy / mutant.path).write_text(mutant.after, "utf-8")
 
     def _wait(self, command: list[str], level: Level, output: Path, limit: float) -> int | None:
         with output.open("wb") as file:
@@ -101,8 +102,9 @@ class Place:
 
     def _environment(self, level: Level) -> dict[str, str]:
         path = os.pathsep.join((str(self.copy / "src"), str(self.copy)))
+        kept = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
         return {
-            **os.environ,
+            **kept,
             "PYTHONPATH": path,
             "PYTHONDONTWRITEBYTECODE": "1",  # a mutant of the same size and second looks unchanged
             "TMPDIR": str(self._temporary),
