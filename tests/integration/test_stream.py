@@ -2,14 +2,17 @@
 
 import json
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
+from kafka import KafkaAdminClient, TopicPartition
 
 from pytest_sluice import offsets
-from pytest_sluice.errors import ServiceNotReady
+from pytest_sluice.errors import ServiceNotReady, SluiceError
 from pytest_sluice.flow.landing import Lander
 from pytest_sluice.flow.run import Run
+from pytest_sluice.waiting import Deadline, NotYet, wait_for
 from tests.integration.malformed import event
 from tests.integration.steps import (
     EVENT_TYPES,
@@ -116,3 +119,31 @@ def test_a_job_that_starts_again_is_ready_by_a_sign_of_its_new_life(sluice_own_r
     run.pipeline = run.pipeline.with_trigger("whenever")
     with pytest.raises(ServiceNotReady, match="died with exit code 1"):
         run.start_stream()
+
+
+def forget(run: Run, offset: int) -> None:
+    """Let the broker delete all messages before an offset, as it does with those of old."""
+    admin = KafkaAdminClient(bootstrap_servers=run.values["bootstrap_servers"])
+    try:
+        admin.delete_records({TopicPartition(run.names.topic, 0): offset})
+    finally:
+        admin.close()
+
+
+def test_a_job_that_finds_messages_gone_ends_with_an_error(sluice_own_run: Run) -> None:
+    run = sluice_own_run
+    run.topic.produce(SENT)
+    await_commit(run)
+    run.stream.kill()
+    run.topic.produce(SENT)
+    forget(run, len(SENT) + 1)
+    with suppress(SluiceError):  # it may end before it is seen to be ready
+        run.start_stream()
+
+    def ended() -> int:
+        if (code := run.stream.exit_code()) is None:
+            raise NotYet("the job runs")
+        return code
+
+    assert wait_for("the job to end", ended, Deadline(60), log=run.stream.logs) == 1
+    assert "couldNotReadOffsetRange" in "\n".join(run.stream.logs(200))
