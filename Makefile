@@ -14,8 +14,8 @@ setup: .venv/ready  ## fetch and verify everything that is needed; offline the s
 report: setup  ## run the pipeline on the real services and print the claims with their verdicts
 	$(TOX) -e report -- $(ARGS)
 
-test: setup  ## lint, types, unit, integration and end-to-end tests; with Docker, those on it
-	$(TOX) -e lint,typing,unit,integration,e2e,zookeeper,compose,containers
+test: setup  ## lint, types, all tests, and a share of the mutants; with Docker, the tests on it
+	$(TOX) -e lint,typing,unit,integration,e2e,mutants-fast,zookeeper,compose,containers
 
 walk: setup  ## (needs Docker) the document's commands in docker compose, each with a check
 	$(TOX) -e walk -- $(ARGS)

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from pytest_sluice.cluster import PREFIX
 from pytest_sluice.events import Event, read_events
-from pytest_sluice.protocol import JOURNAL
+from pytest_sluice.protocol import JOURNAL, PREFIX
 
 HERE = Path(__file__).parent.parent
 COMMAND = (sys.executable, "-m", "pytest", "tests/e2e", "--sluice-trigger=1 second")

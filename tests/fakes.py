@@ -57,7 +57,7 @@ class FakeBackend:
         """Let the role run, unless it does."""
         process = self.processes.setdefault(role.name, FakeProcess(role, code=KILLED))
         if process.code is not None:
-            process.code, process.paused = None, False
+            process.role, process.code, process.paused = role, None, False
             process.starts += 1
             process.lines.append(f"start {process.starts}")
 

@@ -14,8 +14,7 @@ from pytest_sluice.backends.compose import label_of
 from pytest_sluice.backends.containers import docker_name_of
 from pytest_sluice.backends.engine import discard, left
 from pytest_sluice.children import kill_marked
-from pytest_sluice.cluster import PREFIX
-from pytest_sluice.protocol import MARK
+from pytest_sluice.protocol import MARK, PREFIX
 
 ROOT = Path(__file__).resolve().parents[1]
 CHILD = ROOT / "tests" / "e2e" / "child_session.py"

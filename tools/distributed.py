@@ -30,8 +30,9 @@ sys.path.insert(0, str(HERE))
 from bench.memory import MIB, Peak, below  # noqa: E402
 from bench.sessions import last_claim_at  # noqa: E402
 from pytest_sluice.backends.process import ProcessBackend  # noqa: E402
+from pytest_sluice.burial import sweep  # noqa: E402
 from pytest_sluice.class_data import prepared_root, templates, tools  # noqa: E402
-from pytest_sluice.cluster import Cluster, sweep  # noqa: E402
+from pytest_sluice.cluster import Cluster  # noqa: E402
 from pytest_sluice.errors import SluiceError  # noqa: E402
 from pytest_sluice.events import Event, Journal  # noqa: E402
 from pytest_sluice.telling import sentence  # noqa: E402
@@ -100,8 +101,11 @@ def main() -> int:
     for path in filter(None, (args.claims, args.junit)):
         path.unlink(missing_ok=True)  # what is there afterwards is of this command
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    for swept in sweep():
-        print(f"distributed: swept what a killed one left: {swept}", flush=True)
+    swept = sweep()
+    for what in swept.buried:
+        print(f"distributed: swept what a killed one left: {what}", flush=True)
+    for what in swept.left:
+        print(f"distributed: not swept: {what}", flush=True)
     try:
         ran = run(args.command, args.logs)
     except SluiceError as error:

@@ -26,10 +26,16 @@ def bring(origin: Path) -> None:
         there, place = origin / distribution.directory, Place(cache_root(), distribution)
         if distribution.artifacts and there.is_dir():
             place.staging.parent.mkdir(parents=True, exist_ok=True)
-            # Not shutil: it would make two files of the two names of one.
-            subprocess.run(["cp", "-a", str(there), str(place.staging)], check=True)
+            copy(there, place.staging)
     provision(report=summary)
     print(summary.total(), flush=True)
+
+
+def copy(there: Path, target: Path) -> None:
+    """Copy a folder of the host, for root: what belongs to another user is refused in a cache."""
+    # Not shutil: it would make two files of the two names of one.
+    command = ["cp", "-a", "--no-preserve=ownership", str(there), str(target)]
+    subprocess.run(command, check=True)
 
 
 def prepare(kept: Path, out: Path) -> None:

@@ -30,7 +30,7 @@ CHECKED = (
     *("install", "--quiet", "--no-cache-dir", "--no-deps", "--require-hashes"),
     "--no-build-isolation",
 )
-FROM_SOURCE = ("pyspark",)
+FROM_SOURCE = ("pyspark", "yattag")
 
 
 def cache_root() -> Path:

@@ -1,10 +1,11 @@
 """What acts and exits, and is no test: set up, look at what runs."""
 
 import argparse
+import os
 import sys
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from pytest_sluice.contracts import Endpoint
 from pytest_sluice.errors import ClusterLost, SluiceError
@@ -17,7 +18,7 @@ def _setup(args: argparse.Namespace) -> int:
     if code := run(args):
         return code
     if not args.names:
-        prepare(lambda line: print(line, flush=True))
+        prepare(lambda line: print(line, flush=True), thorough=args.verify)
     return 0
 
 
@@ -26,22 +27,23 @@ def _status(args: argparse.Namespace) -> int:
 
     for directory in clusters():
         try:
-            cluster = Cluster.attach(directory)
-            found = cluster.ask("status")
+            with Cluster.attach(directory) as cluster:
+                found = cluster.ask("status")
         except ClusterLost:
-            continue  # it ended just now
+            if directory.exists():
+                print(f"{directory} is ending")
+            continue
         print(f"{directory} on {found['address']}, {found['leases'] - 1} leases")
         for row in found["roles"]:
             state = "running" if row["code"] is None else f"ended with {row['code']}"
             print(f"  {row['name']:<20} pid {row['pid']:>7}  {state}")
-        cluster.close()
     return 0
 
 
 def _forget(args: argparse.Namespace) -> int:
     from pytest_sluice.flow.forget import forget
 
-    with args.log.open("a", encoding="utf-8") if args.log else nullcontext(sys.stdout) as log:
+    with _log(args.log) as log:
 
         def say(line: str) -> None:
             print(line, file=log, flush=True)
@@ -51,6 +53,13 @@ def _forget(args: argparse.Namespace) -> int:
         except SluiceError as error:
             say(str(error))
             return 1
+
+
+def _log(path: Path | None) -> AbstractContextManager[TextIO]:
+    """Where to say what became of it: on the terminal where the session's folder is gone."""
+    if path and path.parent.is_dir():
+        return path.open("a", encoding="utf-8")
+    return nullcontext(sys.stdout)
 
 
 def _supervise(args: argparse.Namespace) -> int:
@@ -72,10 +81,11 @@ def _serve(args: argparse.Namespace) -> NoReturn:
     serve(args.role, args.directory, args.host, dict(args.published), dict(args.peer))
 
 
-def _launch(args: argparse.Namespace) -> NoReturn:
+def _launch(_args: argparse.Namespace) -> NoReturn:
     from pytest_sluice.inside.launch import launch
+    from pytest_sluice.wire import LAUNCH
 
-    launch(args.json)
+    launch(os.environ.get(LAUNCH, ""))
 
 
 def _probe(args: argparse.Namespace) -> int:
@@ -106,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     setup.add_argument("names", nargs="*", metavar="name", help="distributions (default: all)")
     setup.add_argument("--json", type=Path, metavar="PATH", help="write seconds and bytes by step")
     setup.add_argument(
-        "--verify", action="store_true", help="read every file again, not just its size and time"
+        "--verify", action="store_true", help="read every file again, changed or not"
     )
     setup.set_defaults(run=_setup)
     status = commands.add_parser("status", help="the clusters that run on this machine")
@@ -158,7 +168,6 @@ def _add_inside(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     tool.add_argument("arguments", nargs=argparse.REMAINDER)
     tool.set_defaults(run=_tool)
     launch = commands.add_parser("launch", help="become a rendered command (internal)")
-    launch.add_argument("json", help="as pytest_sluice.wire.launch_json writes it")
     launch.set_defaults(run=_launch)
     discard = commands.add_parser("discard", help="remove containers by their label (internal)")
     discard.add_argument("label", metavar="KEY=VALUE")

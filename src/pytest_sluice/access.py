@@ -43,6 +43,20 @@ def unshown(text: str) -> str:
     return _Unshown(text)
 
 
+def forget_frames(error: BaseException, outer: BaseException | None = None) -> None:
+    """Take the frames from an error and from its causes, since their locals hold a secret.
+
+    A client has it in headers and in bytes that were sent, which no ``repr`` of ours hides.
+    ``outer`` is the error that was being handled before, and keeps its frames.
+    """
+    errors: list[BaseException | None] = [error]
+    while errors:
+        each = errors.pop()
+        if each is not None and each is not outer and each.__traceback__ is not None:
+            each.__traceback__ = None
+            errors += [each.__cause__, each.__context__]
+
+
 @dataclass(frozen=True)
 class KafkaAccess:
     """How a client of the brokers proves who it is; ``cafile`` has the authorities that it trusts.

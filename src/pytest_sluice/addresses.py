@@ -22,22 +22,20 @@ class Addresses:
         self.host, self._claim = _own_host()
         self._ports: dict[str, int] = {}
 
-    def claim(self, name: str, preferred: int, wildcard: bool = False) -> tuple[str, int]:
+    def claim(self, name: str, preferred: int) -> tuple[str, int]:
         """The host and port for ``name``: ``preferred`` where it can be bound, else a free one.
 
         No two names get one port, though neither may be listening yet.
-        A ``wildcard`` listener takes its port on every interface, so it is looked for there.
         """
         if name not in self._ports:
-            self._ports[name] = self._bindable(preferred, wildcard)
+            self._ports[name] = self._bindable(preferred)
         return self.host, self._ports[name]
 
-    def _bindable(self, preferred: int, wildcard: bool) -> int:
-        host = "" if wildcard else self.host
+    def _bindable(self, preferred: int) -> int:
         if preferred and preferred not in self._ports.values():
             with suppress(OSError):
-                return _probe(host, preferred)
-        while (free := _probe(host, 0)) in self._ports.values():
+                return _probe(self.host, preferred)
+        while (free := _probe(self.host, 0)) in self._ports.values():
             pass
         return free
 

@@ -15,6 +15,8 @@ from pytest_sluice.protocol import MARK
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+# Orphans are killed so many times, since one may start another meanwhile.
+ROUNDS = 30
 
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -86,10 +88,16 @@ def adopt_orphans() -> None:
 
 
 def kill_orphans() -> None:
-    """Kill what left its process group: on Linux every orphan has become a child of this one."""
+    """Kill what left its process group: on Linux every orphan has become a child of this one.
+
+    Gives up after so many rounds of a second each: then the kernel does not let one die.
+    """
     import psutil
 
-    while orphans := psutil.Process().children(recursive=True):
+    for _ in range(ROUNDS):
+        orphans = psutil.Process().children(recursive=True)
+        if not orphans:
+            return
         for orphan in orphans:
             with contextlib.suppress(psutil.NoSuchProcess):
                 orphan.kill()
@@ -98,20 +106,17 @@ def kill_orphans() -> None:
 
 def kill_marked(mark: str) -> int:
     """Kill whatever carries a cluster's mark in its environment; how many they were."""
-    marked = list(_marked(mark))
-    for pid in marked:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    return len(marked)
-
-
-def _marked(mark: str) -> Iterator[int]:
     import psutil
 
-    for process in psutil.process_iter():
+    killed = 0
+    for pid in psutil.pids():
         with contextlib.suppress(psutil.Error):
+            # It knows when it started, and is not killed where another has its pid by now.
+            process = psutil.Process(pid)
             if process.environ().get(MARK) == mark:
-                yield process.pid
+                process.kill()
+                killed += 1
+    return killed
 
 
 def _die_with_parent() -> None:

@@ -10,19 +10,28 @@ from pathlib import Path
 
 from pytest_sluice.contracts import Tools
 from pytest_sluice.distributions import cache_root, jars, java, require
+from pytest_sluice.distributions.made import RECORD, MadeFolder
+from pytest_sluice.distributions.straight import straight
+from pytest_sluice.launchers import launchers_jar, sources
 
 DISTRIBUTIONS = ("jre", "kafka", "hdfs", "spark", "spark-kafka", "hive", "presto")
 # These run without archives and prepared states, so they do not name the folder.
 UNPREPARED = ("kafka-zookeeper",)
 # Another word makes every machine prepare anew: to be changed with what the preparation makes.
-RECIPE = "states, archives, web applications"
+RECIPE = "states, archives, web applications, launchers, a record of them"
 ROLES = ("kafka", "namenode", "datanode", "metastore", "hive", "presto", "spark")
 
 
 def prepared_root() -> Path:
     """The folder of archives and states for the distributions at hand, perhaps absent yet."""
-    names = "\n".join([RECIPE, *(require(name).name for name in DISTRIBUTIONS)])
-    return cache_root() / f"prepared-{hashlib.sha256(names.encode()).hexdigest()[:12]}"
+    names = "\n".join([RECIPE, *sources(), *(require(name).name for name in DISTRIBUTIONS)])
+    # Its jars are on class paths, and the archives hold for those.
+    return straight(cache_root()) / f"prepared-{hashlib.sha256(names.encode()).hexdigest()[:12]}"
+
+
+def made(root: Path) -> MadeFolder:
+    """The folder with its record, by its own path."""
+    return MadeFolder(cache_root() / root.name)
 
 
 def templates(root: Path) -> Path:
@@ -31,8 +40,8 @@ def templates(root: Path) -> Path:
 
 
 def complete(root: Path) -> Path:
-    """The file that says that everything in the folder is whole."""
-    return root / "complete"
+    """The file that says that everything in the folder is whole, and records it."""
+    return root / RECORD
 
 
 def base_archive(root: Path) -> Path:
@@ -72,10 +81,16 @@ def web_applications(root: Path) -> Path:
 
 
 def tools(root: Path, *, record: bool = False) -> Tools:
-    """The tools of the process backend, with archives to use, or to ``record``."""
+    """The tools of the process backend, with archives to use, or to ``record``.
+
+    Raises NotProvisioned where a distribution, or what was prepared, is not what was verified.
+    """
+    if not record and complete(root).exists():
+        made(root).check()
     options = recording if record else reading
     found = {name: jars(name) for name in (*DISTRIBUTIONS, *UNPREPARED) if name != "jre"}
     found["hdfs"] = (web_applications(root), *found["hdfs"])
+    found["launchers"] = (launchers_jar(root),)
     return Tools(
         java=java(),
         jars=found,

@@ -1,11 +1,9 @@
 """The cluster as its users hold it: a lease on a supervisor, and requests to it."""
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -13,14 +11,14 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
+from weakref import WeakSet
 
-from pytest_sluice.children import kill_marked
+from pytest_sluice import burial, once
 from pytest_sluice.contracts import Endpoint
 from pytest_sluice.errors import ClusterLost, SluiceError
-from pytest_sluice.protocol import JOURNAL, SOCKET, UNDO_SECONDS
+from pytest_sluice.protocol import JOURNAL, LEFT_BEHIND, PREFIX, SOCKET, UNDO_SECONDS
 from pytest_sluice.waiting import Deadline, NotYet, wait_for
 
-PREFIX = "sluice-"
 # The path of a Unix socket has at most 104 bytes on macOS, 108 on Linux.
 LONGEST_SOCKET = 103
 
@@ -38,6 +36,7 @@ class Cluster:
         self._lease = lease
         self._supervisor = supervisor
         self._closed = False
+        HELD.add(self)
 
     @classmethod
     def create(cls) -> "Cluster":
@@ -53,7 +52,7 @@ class Cluster:
             cluster.close()
             process.kill()
             process.wait()
-            _bury(directory)
+            _clear(directory)
             raise
         return cluster
 
@@ -63,7 +62,7 @@ class Cluster:
         lease = _connect(directory)
         try:
             _ask(lease, "hold")
-        except SluiceError:
+        except BaseException:
             lease.close()
             raise
         return cls(directory, lease)
@@ -72,15 +71,30 @@ class Cluster:
         """The cluster, for as long as the block."""
         return self
 
-    def __exit__(self, *_raised: object) -> None:
-        """Give the lease back, and wait for the end: of a lease that was the last, that is."""
+    def __exit__(self, _kind: object, raised: BaseException | None, _trace: object) -> None:
+        """Give the lease back; wait for the end of a cluster that was created here.
+
+        Raises SluiceError where something could not be undone.
+        """
         self.close()
-        self.await_end()
+        left = self.await_end()
+        if left and raised:
+            raised.add_note("\n".join(["not undone at the cluster's end:", *left]))
+        elif left:
+            raise SluiceError("not everything was undone at the cluster's end", checked=left)
 
     def close(self) -> None:
         """Give the lease back; whoever still asks in another thread hears that it is gone."""
         self._closed = True
+        with contextlib.suppress(OSError):
+            # Whatever else has this socket too, by a fork that Python did not see, say.
+            self._lease.shutdown(socket.SHUT_RDWR)
         self._lease.close()
+
+    def disown(self) -> None:
+        """Hold no lease from here on, in a process that was forked: its parent has the lease."""
+        self._lease.close()
+        self._supervisor = None
 
     def ask(self, op: str, **fields: object) -> dict[str, Any]:
         """One request to the supervisor, on a connection of its own so that waits do not queue."""
@@ -92,51 +106,51 @@ class Cluster:
     def lock(self, name: str) -> Iterator[None]:
         """Held by one holder of the cluster at a time; a holder that dies lets go."""
         self._require_lease()
-        with (self.directory / f"{name}.lock").open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with once.lock(self.directory, name):
             yield
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
         """What ``make`` returned (as JSON) for whichever holder of the cluster asked first.
 
-        Raises ClusterLost where that holder died before it was made: half of it may be done.
+        Raises ClusterLost where that holder failed, with the cause, or died before it was made:
+        half of it may be done.
         """
-        path, begun = self.directory / f"{name}.json", self.directory / f"{name}.begun"
-        with self.lock(name):
-            if not path.exists():
-                if begun.exists():
-                    raise ClusterLost(f"whoever began the {name} did not end it")
-                begun.touch()
-                path.write_text(json.dumps(make()), encoding="utf-8")
-            return json.loads(path.read_text(encoding="utf-8"))
+        self._require_lease()
+        return once.once(self.directory, name, make)
 
     def made(self, name: str) -> Any:
         """What :meth:`once` made; None where it was not asked for, or is not there yet."""
-        try:
-            return json.loads((self.directory / f"{name}.json").read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
-            return None
+        return once.made(self.directory, name)
 
-    def await_end(self, seconds: float = 30 + UNDO_SECONDS) -> None:
-        """Wait until the supervisor has brought everything down and removed its directory."""
+    def await_end(self, seconds: float = 30 + UNDO_SECONDS) -> list[str]:
+        """Wait until the supervisor has brought everything down and removed its directory.
 
-        def gone() -> None:
-            if self._supervisor and self._supervisor.poll() is None:
+        What could not be undone is answered, a sentence each. There is nothing to wait for where
+        the lease was attached: that cluster is somebody else's.
+        """
+        supervisor = self._supervisor
+        if supervisor is None:
+            return []
+
+        def gone() -> list[str]:
+            code = supervisor.poll()
+            if code is None:
                 raise NotYet("the supervisor has not ended")
-            if self.directory.exists():
-                # The supervisor was killed, or a thread of this process wrote into it at the end.
-                _bury(self.directory)
+            if code == LEFT_BEHIND:
+                return burial.left(self.directory)
+            # The supervisor was killed, or a thread of this process wrote into it at the end.
+            if not (left := _clear(self.directory)) and self.directory.exists():
                 raise NotYet(f"{self.directory} is still there")
+            return left
 
-        wait_for("the end of the cluster", gone, Deadline(seconds))
+        return wait_for("the end of the cluster", gone, Deadline(seconds))
 
-    def claim(self, role: str, port: str, preferred: int, *, wildcard: bool = False) -> Endpoint:
+    def claim(self, role: str, port: str, preferred: int) -> Endpoint:
         """An address for a role's port: the same one whenever it is asked for.
 
-        It is ``preferred`` where that can be bound, else any free one; 0 asks for any. A
-        ``wildcard`` port has to be free on every interface.
+        It is ``preferred`` where that can be bound, else any free one; 0 asks for any.
         """
-        answer = self.ask("endpoint", role=role, port=port, preferred=preferred, wildcard=wildcard)
+        answer = self.ask("endpoint", role=role, port=port, preferred=preferred)
         return Endpoint(answer["host"], answer["port"])
 
     def undo(self, name: str, argv: Sequence[str]) -> None:
@@ -152,11 +166,7 @@ class Cluster:
 
     def kill_all(self) -> None:
         """Kill every process of the cluster; they are dead when this returns."""
-        running = [row["name"] for row in self.ask("status")["roles"] if row["code"] is None]
-        for name in running:
-            self.ask("signal", name=name, number=signal.SIGKILL)
-        for name in running:
-            self.ask("wait", name=name, seconds=30)
+        self.ask("kill_all")
 
     def _require_lease(self) -> None:
         if self._closed:
@@ -177,22 +187,13 @@ class Cluster:
         wait_for("the supervisor's socket", there, Deadline(20), alive=alive)
 
 
-def sweep() -> list[str]:
-    """Bury what supervisors that were killed left behind; a description of each."""
-    return [
-        f"{directory.name}: {_bury(directory)} processes killed, directory removed"
-        for directory in _directories()
-        if _abandoned(directory)
-    ]
-
-
 def clusters() -> list[Path]:
     """Directories of the clusters that have a living supervisor."""
-    return [directory for directory in _directories() if not _abandoned(directory)]
+    return [path for path in burial.candidates(burial.places()) if burial.is_alive(path)]
 
 
 def _private_directory() -> Path:
-    for parent in (tempfile.gettempdir(), "/tmp"):
+    for parent in burial.places():
         directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
         if len(os.fsencode(directory / SOCKET)) <= LONGEST_SOCKET:
             return directory
@@ -227,58 +228,37 @@ def _connect(directory: Path) -> socket.socket:
 
 
 def _ask(connection: socket.socket, op: str, **fields: object) -> dict[str, Any]:
-    with connection.makefile("rwb") as stream:
+    line = b""
+    with contextlib.suppress(ConnectionError), connection.makefile("rwb") as stream:
         stream.write(json.dumps({"op": op, **fields}).encode() + b"\n")
         stream.flush()
         line = stream.readline()
     if not line:
         raise ClusterLost("the supervisor ended while it was asked", checked=[f"op: {op}"])
     answer: dict[str, Any] = json.loads(line)
+    if answer.get("ending"):
+        raise ClusterLost(answer["error"], checked=[f"op: {op}"])
     if "error" in answer:
         raise SluiceError(f"the supervisor could not {op}: {answer['error']}")
     return answer
 
 
-def _directories() -> Iterator[Path]:
-    for parent in {Path(tempfile.gettempdir()), Path("/tmp")}:
-        for directory in sorted(parent.glob(f"{PREFIX}*")):
-            with contextlib.suppress(FileNotFoundError):  # another session ends just now
-                if directory.stat().st_uid == os.getuid() and (directory / JOURNAL).exists():
-                    yield directory
+def _clear(directory: Path) -> list[str]:
+    """Remove what a supervisor left whose end this process has seen; what cannot be undone."""
+    if not (directory / JOURNAL).exists():  # it removed that last, and something came after it
+        shutil.rmtree(directory, ignore_errors=True)
+        return []
+    with contextlib.suppress(OSError):  # something is written into it just now
+        if buried := burial.bury(directory):
+            return list(buried.left)
+    return []
 
 
-def _abandoned(directory: Path) -> bool:
-    """Whether nobody holds the journal's lock, which a supervisor does as long as it lives."""
-    try:
-        with (directory / JOURNAL).open("a") as journal:
-            fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, FileNotFoundError):
-        return False
-    return True
+def _disown() -> None:
+    for cluster in list(HELD):
+        cluster.disown()
 
 
-def _bury(directory: Path) -> int:
-    """Do what a dead supervisor would have done; how many processes were killed."""
-    killed = kill_marked(str(directory))
-    for argv in reversed(_undos(directory).values()):
-        with contextlib.suppress(subprocess.TimeoutExpired, OSError):
-            subprocess.run(argv, capture_output=True, check=False, timeout=UNDO_SECONDS)
-    shutil.rmtree(directory, ignore_errors=True)
-    return killed
-
-
-def _undos(directory: Path) -> dict[str, list[str]]:
-    """What the journal names as made and not as undone, with the commands that undo it."""
-    undos: dict[str, list[str]] = {}
-    for entry in _journal(directory):
-        if isinstance(entry.get("undo"), list):
-            undos[entry["made"]] = entry["undo"]
-        undos.pop(entry.get("undone", ""), None)
-    return undos
-
-
-def _journal(directory: Path) -> Iterator[dict[str, Any]]:
-    with contextlib.suppress(FileNotFoundError):
-        for line in (directory / JOURNAL).read_text(encoding="utf-8").splitlines(keepends=True):
-            if line.endswith("\n"):  # else the kill cut it off
-                yield json.loads(line)
+# A lease ends with the process that was given it, though a test may have forked others from that.
+HELD: WeakSet[Cluster] = WeakSet()
+os.register_at_fork(after_in_child=_disown)

@@ -2,6 +2,10 @@
 
 The project has an own name and an own loopback address, so that two sessions do not meet. Its
 containers belong to the supervisor: when pytest is killed, they are removed none the less.
+
+That holds for this name alone. A project whose name you choose is yours: the end of the session
+takes it down in good order, and a killed session leaves it. One that is there already is used as
+it is, and stays: only the components that the session runs in it are removed.
 """
 
 import os
@@ -12,8 +16,8 @@ import pytest
 
 from pytest_sluice.backends.compose import COMPONENTS, Project, label_of, variables
 from pytest_sluice.backends.containers import docker_name
-from pytest_sluice.backends.docker_roles import promise_removal
 from pytest_sluice.backends.engine import left
+from pytest_sluice.backends.ownership import promise_own, to_bring_up, to_take_down, was_there
 from pytest_sluice.errors import ServiceNotReady
 from pytest_sluice.fixtures import SESSION
 from pytest_sluice.flow.deployment import roles
@@ -54,20 +58,25 @@ def docker_compose_command(pytestconfig: pytest.Config) -> str:
 
 
 @pytest.fixture(scope="session")
-def docker_setup(pytestconfig: pytest.Config) -> Sequence[str]:
-    """Build what is not built; bring up what the selected tests need, and wait until it is well."""
-    wanted = [role.name for role in pytestconfig.stash[SESSION].wanted_roles]
-    return [f"up --build --wait --quiet-pull {' '.join((*wanted, *COMPONENTS))}"]
+def docker_setup(pytestconfig: pytest.Config, docker_compose_project_name: str) -> Sequence[str]:
+    """Build what is not built; bring up what the selected tests need, and wait until it is well.
+
+    A project that is there already is left as it is.
+    """
+    session = pytestconfig.stash[SESSION]
+    before = was_there(session.cluster, docker_compose_project_name)
+    return to_bring_up(before, [*(role.name for role in session.wanted_roles), *COMPONENTS])
 
 
 @pytest.fixture(scope="session")
-def docker_cleanup(pytestconfig: pytest.Config) -> Sequence[str]:
-    """Remove everything at once; under xdist the controller does, when the last worker is done."""
-    return (
-        []
-        if hasattr(pytestconfig, "workerinput")
-        else ["down --volumes --remove-orphans --timeout 1"]
-    )
+def docker_cleanup(pytestconfig: pytest.Config, docker_compose_project_name: str) -> Sequence[str]:
+    """Remove everything at once; under xdist the controller does, when the last worker is done.
+
+    What was there before stays: a project that ran, or the volumes of one that did not.
+    """
+    if hasattr(pytestconfig, "workerinput"):
+        return []
+    return to_take_down(was_there(pytestconfig.stash[SESSION].cluster, docker_compose_project_name))
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +92,7 @@ def sluice_compose(
     files = docker_compose_file
     paths = (files,) if isinstance(files, (str, os.PathLike)) else tuple(files)
     project = Project(docker_compose_command, tuple(map(str, paths)), docker_compose_project_name)
-    promise_removal(session.cluster, project.label)
+    promise_own(session.cluster, project.name)
     session.tell_project(project)
     with session.cluster.lock("compose"), session.journal.node("compose"):
         _bring_up(session, request, project)

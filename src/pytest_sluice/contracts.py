@@ -86,8 +86,7 @@ class Role:
     ``service`` is what the document's cluster calls the place where it runs. ``ports`` are the
     ports of the document by name, 0 where any free one will do. ``outside`` are the ports on which
     a container serves the host in the place of those of the same name, where a service has to tell
-    its clients another address there. ``wildcard`` says that the process listens on every interface
-    and cannot be told otherwise. ``prepare`` renders the command that makes the role's first
+    its clients another address there. ``prepare`` renders the command that makes the role's first
     ``state`` (a format, say). ``template`` is the name under which a prepared first state is kept,
     where it is not the role's own: variants of a role must not be given each other's. ``before`` is
     called before each start, once the state is there; it waits until nothing of an earlier life of
@@ -100,10 +99,13 @@ class Role:
     ports: Mapping[str, int] = field(default_factory=dict)
     peers: tuple[str, ...] = ()
     outside: Mapping[str, int] = field(default_factory=dict)
-    wildcard: bool = False
     prepare: Render | None = None
     template: str = ""
     before: Callable[[Site], None] = lambda _site: None
+
+
+# The exit code of a command that is not there, as of a shell.
+NO_COMMAND = 127
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,10 @@ class Backend(Protocol):
         """
 
     def exec(self, role: str, launch: Launch, *, seconds: float = 60) -> Completed:
-        """Run a command where the role runs, wait for it, and end it after ``seconds``."""
+        """Run a command where the role runs, wait for it, and end it after ``seconds``.
+
+        One that is not there has the exit code :data:`NO_COMMAND`.
+        """
 
     def exit_code(self, role: str) -> int | None:
         """None while the role runs; its exit code (minus the signal) when it is dead."""

@@ -2,7 +2,8 @@
 
 A conftest returns it from the hook ``pytest_sluice_pipeline(config)``; it is read once, before
 collection. Strings in ``command``, ``environment``, ``variables``, ``path``, ``schema`` and
-``checkpoint`` may name what differs from run to run, in braces (the first two for the API only):
+``checkpoint`` may name what differs from run to run, in braces (the first two for the API only;
+``path`` and ``checkpoint`` know topic, root and schema, a table's ``schema`` knows schema alone):
 
 ===================== =========================================================================
 ``{python}``          the interpreter that runs the tests
@@ -20,12 +21,14 @@ The environments of API and job, and nothing else, may also name how one gets in
 line, in a script or in the name of a file.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from string import Formatter
-from typing import Literal
+from typing import Any, Literal
 
+from pytest_sluice import checks
 from pytest_sluice.access import KafkaAccess, unshown
 from pytest_sluice.errors import BadDeclaration
 
@@ -36,6 +39,9 @@ PLACEHOLDERS = frozenset(
 OF_THE_API = frozenset({"python", "host", "port"})
 # What only an environment is told, since it is as secret as the process.
 CREDENTIALS = frozenset(KafkaAccess().placeholders)
+# What a path in the file system, and a schema, may differ by; the file system is the run's.
+OF_A_PATH = frozenset({"topic", "root", "schema"})
+OF_A_SCHEMA = frozenset({"schema"})
 
 
 @dataclass(frozen=True)
@@ -45,12 +51,20 @@ class Env:
     name: str
     default: str
 
+    def __post_init__(self) -> None:
+        """Refuse what is no text."""
+        checks.require_text(self, "name", "default")
+
 
 @dataclass(frozen=True)
 class Fixed:
     """A trigger interval that is written into the job and cannot be changed from outside."""
 
     value: str
+
+    def __post_init__(self) -> None:
+        """Refuse what is no text."""
+        checks.require_text(self, "value")
 
 
 @dataclass(frozen=True)
@@ -69,6 +83,15 @@ class Topic:
     id: str = ""
     unkept: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Refuse what is no topic."""
+        checks.require(self, "name", _matches(r"[a-zA-Z0-9._-]{1,200}"), "a topic's bare name")
+        checks.require_number(self, "partitions")
+        checks.require_number(self, "replication_factor")
+        checks.require_text(self, "kind")
+        checks.require_text(self, "id", empty=True)
+        checks.freeze_texts(self, "unkept")
+
 
 @dataclass(frozen=True)
 class Api:
@@ -85,6 +108,18 @@ class Api:
     port: int = 5000
     ready: str = "OPTIONS /"
     id_header: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be run, and a placeholder that nothing fills."""
+        checks.freeze_texts(self, "command")
+        checks.require(self, "command", bool, "a command of one word or more")
+        checks.make_path(self, "directory")
+        _check_environment(self, PLACEHOLDERS)
+        checks.require_number(self, "port", most=65535)
+        checks.require(self, "ready", _matches(r"[A-Z]+ +/\S*"), "a method and a path: OPTIONS /")
+        checks.require_text(self, "id_header", empty=True)
+        for word in self.command:
+            checks.require_placeholders(self, "command", word, PLACEHOLDERS)
 
 
 @dataclass(frozen=True)
@@ -106,6 +141,22 @@ class Table:
     rejected: str = ""
     batches: str = ""
 
+    def __post_init__(self) -> None:
+        """Refuse what is no table."""
+        checks.require_text(self, "name", "schema")
+        checks.require_path_inside(self, "path", OF_A_PATH)
+        checks.require_placeholders(self, "schema", self.schema, OF_A_SCHEMA)
+        checks.freeze_texts(self, "keeps")
+        checks.require_text(self, "rejected", empty=True)
+        checks.require(
+            self,
+            "batches",
+            lambda folder: (
+                folder == "" or _matches(r"[^/{}][^{}]*\{batch\}[^{}]*|\{batch\}")(folder)
+            ),
+            "empty, or a folder below path that has {batch} once: batch_id={batch}",
+        )
+
 
 @dataclass(frozen=True)
 class Query:
@@ -115,6 +166,13 @@ class Query:
     checkpoint: str
     trigger: Env | Fixed
     tables: tuple[Table, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse what is no query."""
+        checks.require_text(self, "name")
+        checks.require_path_inside(self, "checkpoint", OF_A_PATH)
+        checks.require_kind(self, "trigger", (Env, Fixed), "Env(name, default) or Fixed(interval)")
+        checks.freeze_kinds(self, "tables", Table)
 
 
 @dataclass(frozen=True)
@@ -127,6 +185,19 @@ class Job:
     conf: Mapping[str, str] = field(default_factory=dict)
     name: str = "stream"
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot be run, and a trigger that its own environment would overrule."""
+        checks.make_path(self, "application")
+        checks.freeze_kinds(self, "queries", Query)
+        _check_environment(self, PLACEHOLDERS - OF_THE_API)
+        checks.require_mapping(self, "conf")
+        checks.require_text(self, "name")
+        checks.require_different(self, "queries", [q.name for q in self.queries], "name")
+        checks.require_different(
+            self, "queries", [q.checkpoint for q in self.queries], "checkpoint"
+        )
+        _check_triggers(self)
+
 
 @dataclass(frozen=True)
 class Ddl:
@@ -134,6 +205,14 @@ class Ddl:
 
     script: Path
     variables: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what is no script, and a placeholder that nothing fills."""
+        checks.make_path(self, "script")
+        checks.require_mapping(self, "variables")
+        for name, text in self.variables.items():
+            known = PLACEHOLDERS - OF_THE_API
+            checks.require_placeholders(self, f"variables[{name!r}]", text, known)
 
 
 @dataclass(frozen=True)
@@ -147,6 +226,16 @@ class Burst:
     path: str
     headers: tuple[tuple[str, str], ...] = ()
     expects: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what ab could not send."""
+        checks.require_number(self, "requests")
+        checks.require(
+            self, "path", _matches(r"/\S*"), "a path that begins with / and has no space"
+        )
+        checks.freeze(self, "headers", _is_header, 'a pair of str: ("Host", "user1.example")')
+        object.__setattr__(self, "headers", tuple(map(tuple, self.headers)))
+        checks.freeze(self, "expects", _is_status, "an int of at least 100 and at most 599")
 
     @property
     def host(self) -> str:
@@ -181,13 +270,18 @@ class Pipeline:
     claims: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse a placeholder that nothing fills, where it stands."""
-        for part in (self.api, self.job, self.ddl):
-            known = PLACEHOLDERS if part is self.api else PLACEHOLDERS - OF_THE_API
-            for text in _texts(part):
-                _check_placeholders(text, known)
-            for text in _environment(part):
-                _check_placeholders(text, known | CREDENTIALS)
+        """Refuse parts of a wrong type, and parts that contradict each other."""
+        checks.require_kind(self, "topic", Topic, "a Topic")
+        for name, kind in (("api", Api), ("job", Job), ("ddl", Ddl)):
+            article = "an" if kind is Api else "a"
+            none = (kind, type(None))
+            checks.require_kind(self, name, none, f"{article} {kind.__name__} or None")
+        checks.freeze_kinds(self, "traffic", Burst)
+        checks.require(self, "root", _matches(r"(/[^/{}\s]+)+"), "a folder such as /tmp")
+        checks.require(self, "schema", _matches(r"\w+"), "a bare name of a schema")
+        called = [(table.schema, table.name) for table in self.tables]
+        checks.require_different(self, "tables", called, "schema and name")
+        _check_kinds(self)
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -245,39 +339,57 @@ def _retriggered(query: Query, trigger: str) -> Query:
     return replace(query, trigger=replace(query.trigger, default=trigger))
 
 
-def _check_placeholders(text: str, known: frozenset[str]) -> None:
-    try:
-        named = _named(text)
-    except ValueError as error:
-        raise BadDeclaration(f"cannot read the placeholders of {text!r}: {error}") from error
-    if unknown := named - known:
-        raise BadDeclaration(
-            f"unknown placeholder {', '.join(sorted(unknown))!r} in {text!r}",
-            checked=[f"known here are {', '.join(sorted(known))}"],
-            remedy="write literal braces twice: {{ and }}",
-        )
+def _matches(pattern: str) -> Any:
+    """Whether a value is a text of that form, whole."""
+    return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
+
+
+def _is_header(item: object) -> bool:
+    pair = isinstance(item, (tuple, list)) and len(item) == 2
+    return pair and all(isinstance(text, str) for text in item)  # type: ignore[attr-defined]
+
+
+def _is_status(item: object) -> bool:
+    return type(item) is int and 100 <= item <= 599
+
+
+def _check_environment(part: Api | Job, known: frozenset[str]) -> None:
+    checks.require_mapping(part, "environment")
+    for name, text in part.environment.items():
+        checks.require_placeholders(part, f"environment[{name!r}]", text, known | CREDENTIALS)
+
+
+def _check_triggers(job: Job) -> None:
+    """Refuse a variable that would have two values: the interval of a query, and another."""
+    defaults: dict[str, str] = {}
+    for query in job.queries:
+        if not isinstance(trigger := query.trigger, Env):
+            continue
+        if trigger.name in job.environment:
+            raise BadDeclaration(
+                f"Job.environment sets {trigger.name}, which the trigger of query {query.name!r} "
+                f"reads: it is {trigger}",
+                remedy=f"leave {trigger.name} out of the environment: the default of Env is the "
+                "interval, unless --sluice-trigger sets another",
+            )
+        if (other := defaults.setdefault(trigger.name, trigger.default)) != trigger.default:
+            raise BadDeclaration(
+                f"two queries read their trigger from {trigger.name}, with the defaults "
+                f"{other!r} and {trigger.default!r}; it must be one variable for each interval"
+            )
+
+
+def _check_kinds(pipeline: Pipeline) -> None:
+    for table in pipeline.tables:
+        if both := [kind for kind in table.keeps if kind in pipeline.topic.unkept]:
+            raise BadDeclaration(
+                f"Topic.unkept has {both[0]!r}, which the table {table.name!r} keeps; a kind must "
+                "be kept by a table or by none"
+            )
 
 
 def _named(text: str) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
-
-
-def _environment(part: object) -> list[str]:
-    return list(part.environment.values()) if isinstance(part, (Api, Job)) else []
-
-
-def _texts(part: object) -> list[str]:
-    """Every string of a declared part that may hold placeholders, less its environment."""
-    match part:
-        case Api():
-            return list(part.command)
-        case Job():
-            tables = [text for q in part.queries for t in q.tables for text in (t.path, t.schema)]
-            return [*(q.checkpoint for q in part.queries), *tables]
-        case Ddl():
-            return list(part.variables.values())
-        case _:
-            return []
 
 
 Stage = Literal["api", "kafka", "stream", "hdfs", "hive", "presto", "report"]

@@ -16,6 +16,12 @@ class SluiceError(Exception):
         self.remedy = remedy
         super().__init__(self._story())
 
+    def told_after(self, earlier: Sequence[str]) -> None:
+        """Begin the story with what broke before, the first of it first."""
+        if earlier:
+            self.cause = "; then: ".join([f"first: {earlier[0]}", *earlier[1:], self.cause])
+            self.args = (self._story(),)
+
     def _story(self) -> str:
         lines = [self.cause, *(f"  checked: {fact}" for fact in self.checked)]
         if self.remedy:

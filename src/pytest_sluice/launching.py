@@ -36,6 +36,14 @@ def environment(launch: Launch, home: Path, inherited: Mapping[str, str]) -> dic
     return {**kept, "TMPDIR": str(home / TEMPORARY), **launch.environment}
 
 
+def missing(launch: Launch, inherited: Mapping[str, str]) -> str:
+    """What to say of a command, called by its bare name, that is not there; empty where it is."""
+    name, path = launch.argv[0], environment(launch, Path(), inherited).get("PATH")
+    if os.sep in name or shutil.which(name, path=path):
+        return ""
+    return f"{name}: not found on the PATH {path}"
+
+
 def make_state(role: Role, site: Site, template: Path, run: Run) -> Path:
     """Make the role's first state where it has none: a copy of ``template``, or by ``run``.
 

@@ -28,9 +28,11 @@ from pytest_sluice.settings import SETTINGS, resolve
 
 # What a worker is told by its controller.
 SHARED = "sluice_shared"
-# How many tests were left out for want of an engine, and what was tried.
-LEFT_OUT = pytest.StashKey[tuple[int, EngineMissing]]()
-# What could not be removed from a cluster that is not the session's own.
+# How many tests were left out for want of an engine, and what was tried. A worker tells it to its
+# controller, and why it runs no test, under these names.
+LEFT_OUT = pytest.StashKey[tuple[int, str]]()
+LEFT_OUT_BY_WORKER, REFUSED_BY_WORKER = "sluice_left_out", "sluice_refused"
+# What is left behind: on a cluster that is not the session's own, or of the session's own.
 LEFT = pytest.StashKey[list[str]]()
 # The stories that were told in full.
 TOLD = pytest.StashKey[set[str]]()
@@ -92,7 +94,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return  # the help must work however broken the configuration is
     try:
         settings = resolve(config.getoption, os.environ, config.getini)
-        pipeline = config.hook.pytest_sluice_pipeline(config=config)
+        pipeline = hooks.declared(config)
     except SluiceError as error:
         raise pytest.UsageError(str(error)) from error
     shared = Shared.from_json(getattr(config, "workerinput", {}).get(SHARED))
@@ -112,7 +114,7 @@ def pytest_configure_node(node: Any) -> None:
     """Tell an xdist worker what all of them share: the cluster, and the folder of its logs."""
     session = node.config.stash[SESSION]
     if session.has_pipeline:
-        node.workerinput[SHARED] = session.to_share().as_json()
+        _guard(lambda: node.workerinput.update({SHARED: session.to_share().as_json()}))
 
 
 @pytest.hookimpl(trylast=True)
@@ -163,10 +165,34 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         engine()
     except EngineMissing as error:
         if config.stash[SESSION].settings["require_docker"]:
-            raise pytest.UsageError(f"{len(needy)} tests need Docker: {error}") from error
-        for item in needy:
-            item.add_marker(pytest.mark.skip(reason=f"left out: {error.cause}"))
-        config.stash[LEFT_OUT] = (len(needy), error)
+            _refuse(config, f"{len(needy)} tests need Docker: {error}")
+        _leave_out(config, needy, error)
+
+
+def _refuse(config: pytest.Config, reason: str) -> None:
+    """End the session; a worker cannot, since its errors are internal ones to its controller."""
+    if not hasattr(config, "workeroutput"):
+        raise pytest.UsageError(reason)
+    config.workeroutput[REFUSED_BY_WORKER] = reason
+
+
+def _leave_out(config: pytest.Config, items: list[pytest.Item], error: EngineMissing) -> None:
+    for item in items:
+        item.add_marker(pytest.mark.skip(reason=f"left out: {error.cause}"))
+    config.stash[LEFT_OUT] = (len(items), str(error))
+    if hasattr(config, "workeroutput"):
+        config.workeroutput[LEFT_OUT_BY_WORKER] = config.stash[LEFT_OUT]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take up what an xdist worker has to say of an engine that it did not find."""
+    told = getattr(node, "workeroutput", {})  # none of a worker that died
+    if REFUSED_BY_WORKER in told:
+        raise pytest.UsageError(told[REFUSED_BY_WORKER])
+    if LEFT_OUT_BY_WORKER in told:
+        number, error = told[LEFT_OUT_BY_WORKER]
+        node.config.stash[LEFT_OUT] = (number, error)
 
 
 def _needs_docker(item: pytest.Item) -> bool:
@@ -192,7 +218,7 @@ def pytest_terminal_summary(
         terminalreporter.write_sep("=", "left out")
         terminalreporter.write_line(f"{number} tests need a Docker engine: {error}")
     for told in config.stash.get(LEFT, ()):
-        terminalreporter.write_line(f"sluice: still on the cluster: {told}", red=True)
+        terminalreporter.write_line(f"sluice: {told}", red=True)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -208,6 +234,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     recorder.expect(asked)
     nodes, more = nodes_of(chain(*asked)), any(map(may_need_anything, asked))
     own.until = _until([item for item in session.items if not _is_left_out(item)])
+    if REFUSED_BY_WORKER in getattr(session.config, "workeroutput", {}):
+        return True
     if hasattr(session.config, "workerinput"):
         # It starts what it comes to, and the others find it there.
         return _stop_worker(session, recorder.watched(lambda: own.ask(nodes, more)))
@@ -234,9 +262,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Leave nothing on a cluster that is not this session's own; what stays there is an error."""
+    """Leave nothing behind, here and on a cluster of others; what stays makes the session red."""
     own = session.config.stash.get(SESSION, None)
-    if own and (left := own.leave()):
+    if own is None:
+        return
+    left = [f"still on the cluster: {told}" for told in own.leave()]
+    left += [f"not undone: {told}" for told in own.close()]
+    if left:
         session.config.stash[LEFT] = left
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -260,7 +292,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Bring down what this session owns, however it ends."""
+    """Bring down what this session owns where it did not come to its finish."""
     if session := config.stash.get(SESSION, None):
         session.close()
 

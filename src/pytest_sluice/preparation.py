@@ -13,7 +13,7 @@ from pathlib import Path
 from time import monotonic
 from zipfile import ZIP_DEFLATED, ZipFile
 
-from pytest_sluice import warm_up
+from pytest_sluice import launchers, warm_up
 from pytest_sluice.backends.process import ProcessBackend
 from pytest_sluice.class_data import (
     ROLES as ARCHIVED,
@@ -22,6 +22,7 @@ from pytest_sluice.class_data import (
     archive,
     base_archive,
     complete,
+    made,
     prepared_root,
     templates,
     tools,
@@ -29,6 +30,7 @@ from pytest_sluice.class_data import (
 )
 from pytest_sluice.cluster import Cluster
 from pytest_sluice.distributions import jars
+from pytest_sluice.distributions.listing import make_folder
 from pytest_sluice.errors import ServiceNotReady
 from pytest_sluice.events import Journal
 from pytest_sluice.flow.deployment import Deployment, roles
@@ -46,32 +48,44 @@ TIMEOUT_FACTOR = 4.0
 MESSAGES = tuple(b'{"kind": "k%d", "amount": "1"}' % number for number in range(100))
 
 
-def prepare(say: Say = print) -> Path:
-    """Make states and archives where they are missing; the folder that holds them."""
+def prepare(say: Say = print, *, thorough: bool = False) -> Path:
+    """Make states and archives where they are missing or changed; the folder that holds them.
+
+    ``thorough`` reads every file again.
+    """
     root = prepared_root()
-    root.mkdir(parents=True, exist_ok=True)
+    if made(root).directory.is_symlink():
+        made(root).directory.unlink()
+    make_folder(root)
     with (root / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             say("another process prepares the services: waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
-        if complete(root).exists():
+        if complete(root).exists() and _whole(root, say, thorough):
             return root
         started = monotonic()
         say("preparing the services (once): first states and class data archives")
         _prepare(root, say)
-        complete(root).touch()
+        made(root).finish()
         say(f"prepared in {monotonic() - started:.0f} s")
     return root
+
+
+def _whole(root: Path, say: Say, thorough: bool) -> bool:
+    if wrong := made(root).faults(thorough):
+        say(f"the prepared services were changed ({wrong[0]}): they are made again")
+    return not wrong
 
 
 def _prepare(root: Path, say: Say) -> None:
     for path in root.iterdir():
         if path.name != "lock":
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     _dump_base(root)
     _extract_web_applications(root)
+    launchers.build(root)
     logs = root / "logs"  # they stay, for whoever has to find out why it failed
     with Cluster.create() as cluster:
         _make_states(root, cluster, logs)

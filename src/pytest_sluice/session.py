@@ -4,22 +4,21 @@ Knows nothing of pytest: the plugin makes one, fixtures ask it, the plugin close
 """
 
 import os
-import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from uuid import uuid4
 
 from pytest_sluice.backends.compose import Project
 from pytest_sluice.backing import Backing
-from pytest_sluice.cluster import Cluster, sweep
+from pytest_sluice.burial import sweep
+from pytest_sluice.cluster import Cluster
 from pytest_sluice.contracts import Backend, Role
 from pytest_sluice.declaration import STAGES, Pipeline, Stage
-from pytest_sluice.errors import BadDeclaration
+from pytest_sluice.errors import BadDeclaration, SluiceError
 from pytest_sluice.events import Follower, Journal
 from pytest_sluice.flow.belongings import Belongings
 from pytest_sluice.flow.deployment import Deployment, roles
@@ -28,23 +27,15 @@ from pytest_sluice.flow.guest import Guest
 from pytest_sluice.flow.landing import Lander, nodes_for
 from pytest_sluice.flow.preflight import preflight
 from pytest_sluice.flow.run import Run
+from pytest_sluice.folders import session_folder
 from pytest_sluice.ledger import Landing
 from pytest_sluice.scale import block_replication, scaled
 from pytest_sluice.settings import Settings
 
-KEPT_SESSIONS = 3
 # In the cluster's directory: the word that tells this guest of a cluster from others, and the list
 # of what it made there.
 GUEST = "guest"
 BELONGINGS = "belongings.jsonl"
-
-
-def _runs(directory: Path) -> bool:
-    """Whether the session whose folder this is, named by its process, is still there."""
-    import psutil
-
-    pid = directory.name.rpartition("-")[2]
-    return pid.isdecimal() and psutil.pid_exists(int(pid))
 
 
 @dataclass(frozen=True)
@@ -85,6 +76,7 @@ class Session:
         self._wants_more = False
         # Where the landing of the shared run ends: at the deepest stage that a selected test needs.
         self.until: Stage = STAGES[-1]
+        self._closed = False
 
     @property
     def pipeline(self) -> Pipeline:
@@ -115,13 +107,7 @@ class Session:
         """The folder of this session's logs and events; those of old sessions are removed."""
         if self._shared:
             return self._shared.directory
-        parent: Path = self._root / self.settings["directory"]
-        directory = parent / f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
-        directory.mkdir(parents=True)
-        ended = sorted(path for path in parent.iterdir() if path.is_dir() and not _runs(path))
-        for path in ended[:-KEPT_SESSIONS]:
-            shutil.rmtree(path, ignore_errors=True)
-        return directory
+        return session_folder(self._root / self.settings["directory"])
 
     @cached_property
     def journal(self) -> Journal:
@@ -137,8 +123,11 @@ class Session:
         """The lease on the cluster: a new one, or that of the session that started this one."""
         if self._shared:
             return Cluster.attach(self._shared.cluster)
-        for swept in sweep():
-            self.journal.emit("swept", what=swept)
+        swept = sweep()
+        for what in swept.buried:
+            self.journal.emit("swept", what=what)
+        for what in swept.left:
+            self.journal.emit("not swept", what=what)
         return Cluster.create()
 
     @property
@@ -256,13 +245,19 @@ class Session:
         self.journal.emit("left", things=left)
         return left
 
-    def close(self) -> None:
-        """Give the lease back; wait until an owned cluster is gone, and prove it."""
-        if "cluster" not in self.__dict__:
-            return
+    def close(self) -> list[str]:
+        """Give the lease back; wait until an owned cluster is gone, and prove it.
+
+        What could not be undone is answered, a sentence each; once, however often this is called.
+        """
+        if "cluster" not in self.__dict__ or self._closed:
+            return []
+        self._closed = True
         self.cluster.close()
-        if not self._shared:
-            self.cluster.await_end()
+        try:
+            return self.cluster.await_end()
+        except SluiceError as error:
+            return [str(error)]
 
     @cached_property
     def _deployment(self) -> Deployment:
@@ -299,7 +294,7 @@ class Session:
     @cached_property
     def _run(self) -> Run:
         run = Run(1, self.pipeline, self._deployment)
-        run.graph.add("landing", (), lambda: self._shared_landing(run))
+        run.graph.add("landing", (), lambda: self._shared_landing(run), run.group)
         return run
 
     def _shared_landing(self, run: Run) -> Landing:

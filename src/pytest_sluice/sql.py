@@ -1,12 +1,13 @@
 """SQL: queries to Presto by its Python client, and their results as values."""
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Literal
 
-from pytest_sluice.access import PrestoAccess
+from pytest_sluice.access import PrestoAccess, forget_frames
 from pytest_sluice.errors import BadDeclaration, SluiceError
 
 MappingName = Literal["position", "name"]
@@ -100,9 +101,12 @@ class Presto:
         # A proxy of the environment knows nothing of a loopback address such as 127.5.6.7.
         connection._http_session.trust_env = False
         connection._http_session.verify = self.access.cafile or True
+        outer = sys.exception()
         try:
             return _fetch(connection.cursor(), sql)
-        except Exception as error:
+        except BaseException as error:
+            if self.access.password.reveal():
+                forget_frames(error, outer)
             if failure := _failure(sql, error):
                 raise failure from error
             raise
@@ -168,7 +172,7 @@ def _fetch(cursor: Any, sql: str) -> Result:
     )
 
 
-def _failure(sql: str, error: Exception) -> QueryFailed | None:
+def _failure(sql: str, error: BaseException) -> QueryFailed | None:
     """The error of the client as ours; None where it is neither Presto's nor the network's."""
     exceptions = import_module("prestodb.exceptions")
     if isinstance(error, exceptions.PrestoQueryError):

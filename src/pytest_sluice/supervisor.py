@@ -6,7 +6,9 @@ ends. It runs in a session of its own, single-threaded, and as the subreaper of 
 that no orphan escapes; should it be killed itself, PR_SET_PDEATHSIG takes its children along.
 
 What is no process of its own (containers, say, which an engine owns) is journaled with the command
-that undoes it before it is made; these commands are run when everything else is gone.
+that undoes it before it is made; these commands are run when everything else is gone. Where one
+fails the directory stays, with the journal, and the supervisor ends with LEFT_BEHIND: every later
+session tries again.
 
 A request is one line of JSON, and so is the answer: ``{"op": "spawn", ...}`` -> ``{"pid": 1}`` or
 ``{"error": "..."}``. The request ``hold`` makes its connection a lease. The first lease is an
@@ -18,14 +20,14 @@ import contextlib
 import fcntl
 import json
 import os
-import shutil
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from pytest_sluice.addresses import Addresses
+from pytest_sluice.burial import failure, outcome, remove
 from pytest_sluice.children import (
     Child,
     adopt_orphans,
@@ -34,7 +36,15 @@ from pytest_sluice.children import (
     kill_orphans,
     spawn,
 )
-from pytest_sluice.protocol import JOURNAL, LONGEST_LINE, MARK, SOCKET, UNDO_SECONDS
+from pytest_sluice.protocol import (
+    JOURNAL,
+    LEFT_BEHIND,
+    LONGEST_LINE,
+    MARK,
+    SOCKET,
+    UNDO_LOG,
+    UNDO_SECONDS,
+)
 
 Answer = dict[str, Any]
 
@@ -57,6 +67,7 @@ class Supervisor:
             "signal": self.signal,
             "wait": self.wait,
             "stop": self.stop,
+            "kill_all": self.kill_all,
             "status": self.status,
             "endpoint": self.endpoint,
             "number": self.number,
@@ -64,41 +75,52 @@ class Supervisor:
             "undone": self.undone,
         }
 
-    async def run(self, first_lease: socket.socket) -> None:
-        """Serve until the last lease is closed, then bring everything down."""
+    async def run(self, first_lease: socket.socket) -> bool:
+        """Serve until the last lease is closed, then bring everything down.
+
+        False where something could not be undone.
+        """
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGCHLD, self.reap)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self.done.set)
-        path = str(self.directory / SOCKET)
-        server = await asyncio.start_unix_server(self.connected, path, limit=LONGEST_LINE)
         reader, writer = await asyncio.open_unix_connection(sock=first_lease)
         lease = asyncio.create_task(self.held(reader))
+        path = str(self.directory / SOCKET)
+        server = await asyncio.start_unix_server(self.connected, path, limit=LONGEST_LINE)
         await self.done.wait()
         server.close()
         lease.cancel()
         writer.close()
-        await self.bury()
+        return await self.bury()
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the requests of one connection, until it is closed or becomes a lease."""
         try:
             while line := await reader.readline():
                 answer = await self.answer(line)
-                writer.write(json.dumps(answer).encode() + b"\n")
-                await writer.drain()
-                if "held" in answer:
-                    await self.held(reader)
+                # Whoever hears that it holds a lease does so already.
+                with self.leased() if "held" in answer else contextlib.nullcontext():
+                    writer.write(json.dumps(answer).encode() + b"\n")
+                    await writer.drain()
+                    if "held" in answer:
+                        await reader.read()
         except ConnectionError:
             pass  # whoever died while it was being answered asks no more
         finally:
             writer.close()
 
     async def held(self, reader: asyncio.StreamReader) -> None:
-        """A lease until its connection is closed; the last one ends everything."""
+        """A lease until its connection is closed."""
+        with self.leased():
+            await reader.read()
+
+    @contextlib.contextmanager
+    def leased(self) -> Iterator[None]:
+        """A lease for as long as the block; the last one ends everything."""
         self.leases += 1
         try:
-            await reader.read()
+            yield
         finally:
             self.leases -= 1
             if self.leases == 0:
@@ -107,14 +129,14 @@ class Supervisor:
     async def answer(self, line: bytes) -> Answer:
         """Do what a request asks; an error becomes an answer, never the supervisor's end."""
         if self.done.is_set():
-            return {"error": "the cluster is being brought down"}
+            return {"error": "the cluster is being brought down", "ending": True}
         try:
             request = json.loads(line)
             operation = request.pop("op")
             if operation == "hold":
                 return {"held": True}
             return await self.operations[operation](request)
-        except (KeyError, ValueError, OSError) as error:
+        except Exception as error:  # whatever is wrong with it is the asker's
             return {"error": f"{type(error).__name__}: {error}"}
 
     async def spawn(self, request: Answer) -> Answer:
@@ -142,20 +164,30 @@ class Supervisor:
 
         With ``forget`` the name is free again after its end: a command is asked for only once.
         """
-        code = await self.children[request["name"]].wait(request["seconds"])
-        if code is not None and request.get("forget"):
-            del self.children[request["name"]]
+        name = request["name"]
+        child = self.children[name]
+        code = await child.wait(request["seconds"])
+        if code is not None and request.get("forget") and self.children.get(name) is child:
+            del self.children[name]
         return {"code": code}
 
     async def stop(self, request: Answer) -> Answer:
         """SIGTERM, and SIGKILL after ``seconds``; answers the exit code."""
         child = self.children[request["name"]]
         child.signal(signal.SIGTERM)
-        answer = await self.wait(request)
-        if answer["code"] is None:
+        if await child.wait(request["seconds"]) is None:
             child.signal(signal.SIGKILL)
             await child.ended.wait()
         return {"code": child.code}
+
+    async def kill_all(self, _request: Answer) -> Answer:
+        """Kill what runs, last started first; all of it is dead when this returns."""
+        children = list(self.children.values())  # a command is forgotten when it ends
+        for child in reversed(children):
+            child.signal(signal.SIGKILL)
+        for child in children:
+            await child.ended.wait()
+        return {}
 
     async def status(self, _request: Answer) -> Answer:
         """Every name with its pid and exit code, in the order of their start."""
@@ -172,9 +204,8 @@ class Supervisor:
 
     async def endpoint(self, request: Answer) -> Answer:
         """The address of a role's port: claimed at the first call, the same at every later one."""
-        host, port = self.addresses.claim(
-            f"{request['role']}.{request['port']}", request["preferred"], request["wildcard"]
-        )
+        name = f"{request['role']}.{request['port']}"
+        host, port = self.addresses.claim(name, request["preferred"])
         return {"host": host, "port": port}
 
     async def number(self, _request: Answer) -> Answer:
@@ -201,23 +232,28 @@ class Supervisor:
             if child := by_pid.get(pid):
                 child.end(code)
 
-    async def bury(self) -> None:
-        """Kill what runs, last started first, and remove the directory."""
-        children = list(self.children.values())  # a command is forgotten when it ends
-        for child in reversed(children):
-            child.signal(signal.SIGKILL)
-        for child in children:
-            await child.ended.wait()
-        kill_marked(str(self.directory))
-        for name, argv in reversed(self.undos.items()):
-            with contextlib.suppress(OSError):  # a command that cannot be started
-                await self.run_undo(name, argv)
-        kill_orphans()
-        shutil.rmtree(self.directory, ignore_errors=True)
+    async def bury(self) -> bool:
+        """Kill what runs, undo what was made, last first, and remove the directory.
 
-    async def run_undo(self, name: str, argv: list[str]) -> None:
-        """Run the command that undoes something; one that hangs is killed."""
-        log = str(self.directory / "undo.log")
+        False where something could not be undone, which keeps the directory.
+        """
+        await self.kill_all({})
+        kill_marked(str(self.directory))
+        for name, argv in reversed(list(self.undos.items())):
+            why = await self.run_undo(name, argv)
+            self.note(outcome(name, why))
+            if not why:
+                del self.undos[name]
+        kill_orphans()
+        if self.undos:
+            return False
+        with contextlib.suppress(OSError):  # a holder writes into it: it removes the rest
+            remove(self.directory)
+        return True
+
+    async def run_undo(self, name: str, argv: list[str]) -> str:
+        """Run the command that undoes something, and kill one that hangs; why it failed."""
+        log = str(self.directory / UNDO_LOG)
         request = {
             "name": name,
             "argv": argv,
@@ -226,10 +262,15 @@ class Supervisor:
             "out": log,
             "err": log,
         }
-        child = self.children[f"undo {name}"] = spawn(request, {})
-        if await child.wait(UNDO_SECONDS) is None:
+        try:
+            child = self.children[f"undo {name}"] = spawn(request, {})
+        except (OSError, ValueError) as error:
+            return f"cannot be run: {error}"
+        code = await child.wait(UNDO_SECONDS)
+        if code is None:
             child.signal(signal.SIGKILL)
             await child.ended.wait()
+        return failure(code)
 
     def note(self, entry: Answer) -> None:
         """Append to the journal what was made and how it is undone."""
@@ -250,11 +291,10 @@ def _locked(path: Path) -> IO[str]:
 
 
 def main(directory: Path, lease_fd: int) -> int:
-    """Run a supervisor until its last lease is closed."""
+    """Run a supervisor until its last lease is closed; LEFT_BEHIND where it could not undo all."""
     adopt_orphans()
 
-    async def serve() -> None:
-        await Supervisor(directory).run(socket.socket(fileno=lease_fd))
+    async def serve() -> bool:
+        return await Supervisor(directory).run(socket.socket(fileno=lease_fd))
 
-    asyncio.run(serve())
-    return 0
+    return 0 if asyncio.run(serve()) else LEFT_BEHIND

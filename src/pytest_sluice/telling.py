@@ -33,6 +33,8 @@ def sentence(event: Event) -> str:
             return _landed(Landing.from_json(landing))
         case {"kind": "swept", "what": what}:
             return f"swept what a killed session left: {what}"
+        case {"kind": "not swept", "what": what}:
+            return f"not swept: {what}"
         case _:
             return ""
 

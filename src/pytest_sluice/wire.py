@@ -5,7 +5,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pytest_sluice.access import unshown
 from pytest_sluice.contracts import Launch, Tools
+
+# The variable by which a launch goes into a container: a command line is for everybody to see.
+LAUNCH = "SLUICE_LAUNCH"
 
 
 @dataclass(frozen=True)
@@ -20,13 +24,13 @@ class Order:
 
 
 def launch_json(launch: Launch, home: Path | None = None) -> str:
-    """The argument of ``python -m pytest_sluice launch``."""
+    """What ``python -m pytest_sluice launch`` finds in :data:`LAUNCH`; no ``repr`` shows it."""
     value = {
         **asdict(launch),
         "directory": _text(launch.directory),
         "home": _text(home),
     }
-    return json.dumps(value)
+    return unshown(json.dumps(value))
 
 
 def order_from_json(text: str) -> Order:

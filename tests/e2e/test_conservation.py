@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
-from pytest_sluice import Burst
+from pytest_sluice import Burst, offsets
 from pytest_sluice.claims import Verdict
-from pytest_sluice.flow.handles import RunTopic
+from pytest_sluice.flow.handles import RunStream, RunTopic
 from pytest_sluice.flow.landing import Lander
 from pytest_sluice.flow.run import Run
 from pytest_sluice.ledger import Landing
@@ -55,6 +56,19 @@ def test_every_message_is_a_row_or_kept_by_no_table(sluice_landing: Landing) -> 
     assert sum(ledger.messages.values()) == sum(ledger.committed.values()) + not_kept
 
 
+@pytest.mark.stream
+def test_batches_begin_at_multiples_of_the_trigger(
+    sluice_stream: RunStream, sluice_landing: Landing
+) -> None:
+    (query,) = sluice_stream.queries
+    interval = offsets.interval_seconds(sluice_stream.interval(query))
+    begun = [at for number, at in sorted(sluice_landing.batches[query.name].items()) if number]
+    assert begun  # batch 0 begins when the query does
+    if interval >= 60:  # of a short one a busy machine misses a beat
+        assert all(at % interval < offsets.TRIGGER_SECONDS for at in begun)
+    assert all(later - at > interval / 2 for at, later in pairwise(begun))
+
+
 @pytest.mark.presto
 def test_every_row_is_visible_once(sluice_presto: Presto, sluice_landing: Landing) -> None:
     committed = sluice_landing.ledger.committed
@@ -63,6 +77,20 @@ def test_every_row_is_visible_once(sluice_presto: Presto, sluice_landing: Landin
     for table in ("purchases", "guild_membership"):
         distinct = f"select count(distinct {event_id}) from {table}"
         assert sluice_presto.query(distinct, "name").rows == ((committed[table],),)
+
+
+@pytest.mark.presto
+def test_rows_are_visible_within_the_trigger_and_a_minute(
+    sluice_landing: Landing, sluice_stream: RunStream
+) -> None:
+    (query,) = sluice_stream.queries
+    longest = offsets.interval_seconds(sluice_stream.interval(query)) + 60
+    for table in ROWS:
+        assert 0 < sluice_landing.freshness(table) < longest
+
+
+def test_nothing_of_the_landing_was_left_unjudged(sluice_landing: Landing) -> None:
+    assert sluice_landing.unjudged == ()
 
 
 @pytest.mark.report

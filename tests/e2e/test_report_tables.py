@@ -6,6 +6,7 @@ import pytest
 
 from pytest_sluice.claims import Claim, Verdict
 from pytest_sluice.clients.hdfs import Hdfs
+from pytest_sluice.clients.hive import Hive
 from pytest_sluice.flow.run import Run
 
 Check = Callable[[Claim], Verdict]
@@ -67,6 +68,11 @@ def test_claim_4_guild_membership_has_the_same_columns_without_amount(sluice_che
     )
     verdict = sluice_check(claim)
     assert verdict.as_expected, verdict.text()
+
+
+def test_hive_lists_the_tables_of_the_report(sluice_hive: Hive, sluice_run: Run) -> None:
+    listed = sluice_hive.execute(f"show tables in {sluice_run.names.schema}").split()
+    assert listed == ["guild_membership", "purchases"]
 
 
 @pytest.mark.hdfs

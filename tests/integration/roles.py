@@ -1,5 +1,6 @@
 """Tiny real roles for the tests of backends and supervisors: a Python process each."""
 
+from dataclasses import replace
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -12,7 +13,7 @@ PORT = 8080
 
 # Answers every request with the number of its start, which outlives it in its state.
 SERVER = """
-import http.server, pathlib, signal, sys
+import http.server, os, pathlib, signal, sys
 
 host, port, state, stubborn = sys.argv[1:]
 pathlib.Path(state).mkdir(parents=True, exist_ok=True)
@@ -33,7 +34,8 @@ def end(*_):
 
 signal.signal(signal.SIGTERM, signal.SIG_IGN if stubborn == "True" else end)
 server = http.server.HTTPServer((host, int(port)), Handler)
-print(f"start {number}", flush=True)
+word = [f"with {os.environ['WORD']}"] if "WORD" in os.environ else []
+print(f"start {number}", *word, flush=True)
 server.serve_forever()
 """
 
@@ -47,6 +49,14 @@ def web(name: str, *, stubborn: bool = False) -> Role:
         return Launch((str(site.tools.python), "-c", SERVER, *words))
 
     return Role(name, render, "mids", ports={"http": PORT, "other": 0})
+
+
+def with_environment(name: str, **variables: str) -> Role:
+    """The same with an environment of its own; a ``WORD`` of it is in the log."""
+    role = web(name)
+    return replace(
+        role, render=lambda site: replace(role.render(site), environment=dict(variables))
+    )
 
 
 def ask(endpoint: Endpoint) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pytest
@@ -16,23 +17,35 @@ from pytest_docker.plugin import get_docker_services
 
 from pytest_sluice.backends.compose import ComposeBackend, Project, label_of
 from pytest_sluice.backends.containers import ContainersBackend, docker_name
-from pytest_sluice.backends.docker_roles import promise_removal
+from pytest_sluice.backends.docker_roles import DockerRoles, promise_removal
 from pytest_sluice.backends.engine import left
 from pytest_sluice.backends.external import ExternalBackend
 from pytest_sluice.backends.inventory import Inventory
 from pytest_sluice.cluster import Cluster
-from pytest_sluice.contracts import Backend, Completed, Endpoint, Launch
+from pytest_sluice.contracts import NO_COMMAND, Backend, Completed, Endpoint, Launch
 from pytest_sluice.errors import ServiceNotReady, SluiceError, Unsupported
 from pytest_sluice.settings import IMAGE
 from pytest_sluice.waiting import Deadline, NotYet, wait_for
 from tests.fakes import FakeBackend
-from tests.integration.roles import ask, process_backend, web
+from tests.integration.roles import ask, process_backend, web, with_environment
 
 SPEAK = (
     "import os, sys; sys.stdout.write(open('words').read() + os.environ['WHO']);"
     " sys.stderr.write('aside'); sys.exit(3)"
 )
 HANG = "import signal; signal.pause()"
+# Every command line that can be seen from beside the role and has the secret word in it.
+LOOK = """
+import glob, os, pathlib
+for path in glob.glob("/proc/[0-9]*/cmdline"):
+    try:
+        words = pathlib.Path(path).read_bytes()
+    except OSError:
+        continue
+    if os.environ["WORD"].encode() in words:
+        print(path, words)
+print("known as", os.environ["WORD"])
+"""
 SERVICE = "service"
 ROOT = Path(__file__).parents[2]
 
@@ -74,6 +87,10 @@ def fake_command(launch: Launch) -> Completed:
     """What the fake answers to the commands of this module."""
     if HANG in launch.argv:
         raise SluiceError("python ran for 0.5 s without an end, and was killed")
+    if LOOK in launch.argv:
+        return Completed(0, f"known as {launch.environment['WORD']}\n".encode())
+    if launch.argv[0] == "no-such-bench":
+        return Completed(NO_COMMAND, b"", b"no-such-bench: not found")
     if SPEAK in launch.argv:
         return Completed(3, (launch.files["words"] + launch.environment["WHO"]).encode(), b"aside")
     return Completed(0, b"noted")
@@ -205,6 +222,34 @@ class TestContract:
         completed = case.backend.exec(case.started("one"), launch)
         assert completed == Completed(3, b"hello world", b"aside")
         assert completed.output == "hello worldaside"
+
+    def test_what_an_environment_holds_is_on_no_command_line(self, case: Case) -> None:
+        word = f"$HOME \"{{}}' {token_hex()}"  # as it stands, whoever would expand it on its way
+        case.backend.start(with_environment("guarded", WORD=word))
+        case.answered("guarded")
+        completed = case.backend.exec(
+            "guarded", python(case.backend, LOOK, environment={"WORD": word})
+        )
+        assert completed.output == f"known as {word}\n"
+        if isinstance(case.backend, DockerRoles):
+            config = case.backend.find("guarded").attrs["Config"]
+            assert word not in str([config["Cmd"], config["Labels"], config["Entrypoint"]])
+
+    def test_what_was_declared_anew_counts_at_the_next_start(self, case: Case) -> None:
+        for word in ("one", "two"):
+            role = with_environment("renewed", WORD=word)
+            case.backend.start(role)
+            case.answered("renewed")
+            if isinstance(case.backend, FakeBackend):
+                assert case.backend.processes["renewed"].role is role
+            else:
+                assert case.backend.logs("renewed")[-1].endswith(f"with {word}")
+            case.backend.kill("renewed")
+
+    def test_a_command_that_is_not_there_has_the_code_of_a_shell(self, case: Case) -> None:
+        completed = case.backend.exec(case.started("one"), Launch(("no-such-bench", "-n", "1")))
+        assert completed.code == NO_COMMAND
+        assert "no-such-bench: not found" in completed.output
 
     def test_a_command_without_an_end_is_ended(self, case: Case) -> None:
         name = case.started("one")

@@ -1,8 +1,10 @@
 """The class data archives of this machine fit the command lines that the roles run with."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from pytest_sluice.class_data import ROLES, prepared_root, tools
 from pytest_sluice.components import job
 from pytest_sluice.contracts import Endpoint, Role, Site
 from pytest_sluice.declaration import Job
+from pytest_sluice.distributions import jars, java
+from pytest_sluice.distributions.straight import straight
 from pytest_sluice.services import hdfs, hive, kafka, presto
 
 HOST = "127.0.0.1"  # nothing listens: each JVM tells its version and ends
@@ -73,3 +77,62 @@ def test_with_another_class_path_it_does_not(name: str, tmp_path: Path) -> None:
     answer = version(argv, os.pathsep.join([second, first, *others]))
     assert answer.returncode != 0
     assert "shared class paths mismatch" in answer.stdout + answer.stderr
+
+
+CLI = "com.facebook.presto.cli.Presto"
+
+
+@dataclass(frozen=True)
+class Archived:
+    """A program of one jar below a folder, run with an archive that it has written itself."""
+
+    directory: Path
+    lib: Path
+
+    def run(self, *options: str) -> str:
+        """Let the program tell its version; what the JVM and it said."""
+        class_path = os.pathsep.join(str(self.lib / jar.name) for jar in jars("presto-cli"))
+        command = [str(java()), *options, "-cp", class_path, CLI, "--version"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    def record(self) -> None:
+        """Write the archive, on top of one of the JRE's own classes."""
+        base = f"-XX:SharedArchiveFile={self.directory / 'base.jsa'}"
+        dump = [str(java()), "-Xshare:dump", base]
+        subprocess.run(dump, capture_output=True, text=True, check=True)
+        self.run(base, f"-XX:ArchiveClassesAtExit={self.directory / 'cli.jsa'}")
+
+    def own_classes(self) -> list[str]:
+        """Where each class of the program itself came from, a line each."""
+        both = f"{self.directory / 'base.jsa'}:{self.directory / 'cli.jsa'}"
+        told = self.run(f"-XX:SharedArchiveFile={both}", "-Xshare:on", "-Xlog:class+load")
+        return [line for line in told.splitlines() if " com.facebook.presto." in line]
+
+
+@pytest.fixture
+def spaced(tmp_path: Path) -> Path:
+    """A folder with a space in its path, and the jar of the command line client in it."""
+    folder = tmp_path / "a cäche"
+    folder.mkdir()
+    for jar in jars("presto-cli"):
+        shutil.copy2(jar, folder)
+    return folder
+
+
+def test_classes_below_a_path_with_a_space_come_from_the_archive(
+    tmp_path: Path, spaced: Path
+) -> None:
+    archived = Archived(spaced, straight(spaced, tmp_path))
+    archived.record()
+    lines = archived.own_classes()
+    assert lines
+    assert all("shared objects file" in line for line in lines)
+
+
+def test_java_by_itself_archives_none_of_them(spaced: Path) -> None:
+    """The reason for the link: once this fails, it can go."""
+    archived = Archived(spaced, spaced)
+    archived.record()
+    lines = archived.own_classes()
+    assert lines
+    assert not [line for line in lines if "shared objects file" in line]

@@ -6,6 +6,8 @@ beside them. Each child session is a process of its own, with a small pipeline.
 
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -149,7 +151,7 @@ CLUMSY = """
 from pytest_sluice.flow.belongings import Thing
 
 def test_it(sluice_topic, sluice_run):
-    sluice_run.deployment.guest.note([Thing("schema", "no name")])
+    sluice_run.deployment.guest.note([Thing("schema", "odd; name`"), Thing("schema", "")])
 """
 
 
@@ -317,10 +319,13 @@ def test_what_cannot_be_removed_is_named_and_the_session_is_red(
     done = run(project, "-q")
     assert done.returncode == pytest.ExitCode.TESTS_FAILED
     assert "1 passed" in done.stdout
-    assert "sluice: still on the cluster: schema no name: the Hive CLI ended" in done.stdout
+    assert "sluice: still on the cluster: schema : the Hive CLI ended" in done.stdout
     (log,) = left_logs(project)  # it was tried once more
-    assert "still there: schema no name" in log.read_text()
+    assert "still there: schema : the Hive CLI" in log.read_text()
+    assert "odd; name" not in done.stdout + log.read_text()
     assert there.holds() == before
+    (told,) = re.findall("sluice: not undone: guest: .* as long as (.*) is there", done.stdout)
+    shutil.rmtree(told)  # else every later session tries again
 
 
 def left_logs(project: Path) -> list[Path]:

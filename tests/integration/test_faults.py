@@ -17,15 +17,15 @@ from tests.integration.steps import await_commit
 HOST = (("Host", "user1.comcast.com"),)
 
 
-@pytest.mark.api
-def test_a_burst_of_404_stops_the_landing_at_the_api(module_run: Run) -> None:
+def test_a_burst_of_404_is_marked_at_the_api_and_counting_goes_on(module_run: Run) -> None:
     bursts = [Burst(10, "/join_a_guild", HOST), Burst(25, "/join_the_guild", HOST)]
     landing = Lander(module_run).land(bursts)
-    assert landing.stopped_at == "api"
-    assert "25 x 404" in landing.reason
+    assert [breach.stage for breach in landing.breaches] == ["api"]
+    assert "GET /join_the_guild of user1.comcast.com: 0 of 25 (25 x 404)" in landing.headline()
     assert landing.ledger.requests == 35
     assert landing.ledger.answers == {200: 10, 404: 25}
     assert landing.ledger.messages == {"join_guild": 10}
+    assert landing.ledger.visible["guild_membership"] == 10
 
 
 @pytest.mark.stream
@@ -47,7 +47,8 @@ def test_a_query_that_dies_ends_the_job_with_its_error(sluice_own_run: Run) -> N
 
     landing = Lander(run).land([Burst(5, "/purchase_a_sword", HOST)])
 
-    assert landing.stopped_at == "stream"
+    assert {breach.stage for breach in landing.breaches} == {"stream"}
+    assert "stream died with exit code 1" in landing.headline()
     assert landing.ledger.answers == {200: 5}
     assert exit_code(run) == 1
     log = "\n".join(stream.logs(2000))

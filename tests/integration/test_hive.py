@@ -59,6 +59,23 @@ def test_a_table_lies_over_the_folder_that_the_job_writes(module_run: Run) -> No
     assert said["InputFormat:"].endswith("MapredParquetInputFormat")
 
 
+def test_each_table_lies_over_the_folder_that_the_job_writes(module_run: Run) -> None:
+    schema, run = module_run.names.schema, module_run
+    names = (
+        f"{schema}.purchases",
+        f"{schema}.guild_membership",
+        f"{schema}_quarantine.rejected",
+    )
+    rows = answered(run, "; ".join(f"describe formatted {name}" for name in names))
+    keys = ("Location:", "Table Type:")
+    said = {key: [row[1] for row in rows if row[:1] == [key]] for key in keys}
+    tables = [run.table(name.rpartition(".")[2]) for name in names]
+    assert said == {
+        "Location:": [run.hdfs.url + run.path(table) for table in tables],
+        "Table Type:": ["EXTERNAL_TABLE"] * len(tables),
+    }
+
+
 def test_the_definition_may_run_again(module_run: Run) -> None:
     module_run.join("tables")
     ddl = module_run.pipeline.ddl

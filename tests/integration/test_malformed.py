@@ -45,6 +45,11 @@ def kept(landing: Landing, run: Run) -> list[dict[str, Any]]:
     return rows(run, "rejected")
 
 
+def test_what_was_sent_straight_to_the_topic_is_judged_as_well(landing: Landing) -> None:
+    assert landing.landed, landing.story()
+    assert landing.unjudged == ()
+
+
 def test_the_job_lives(landing: Landing, run: Run) -> None:
     assert run.stream.exit_code() is None
     assert landing.ends == {run.names.topic: {0: 220 + MESSAGES}}

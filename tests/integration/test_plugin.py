@@ -97,6 +97,31 @@ def test_a_fixed_trigger_refuses_the_option(project: pytest.Pytester) -> None:
     result.stderr.fnmatch_lines(["*is Fixed('120 seconds')*", "*--sluice-trigger*"])
 
 
+SET_TWICE = """, job=Job(
+    "job.py",
+    (Query("q", "/c", Env("TRIGGER", "2 seconds"), ()),),
+    {"TRIGGER": "5 seconds"},
+)"""
+
+
+@pytest.mark.parametrize(
+    ("parts", "told"),
+    [
+        (", job=(1, 2)", "*Pipeline.job is a tuple of 2; it must be a Job or None*"),
+        (SET_TWICE, "*Job.environment sets TRIGGER, which the trigger of query 'q' reads*"),
+        (") and (7", "*returned 7; it must be a Pipeline or None*"),
+        (", job=unheard_of", "*raised NameError: name 'unheard_of' is not defined*"),
+    ],
+)
+def test_a_declaration_that_cannot_be_used_is_a_usage_error(
+    project: pytest.Pytester, parts: str, told: str
+) -> None:
+    declare(project, parts)
+    result = project.runpytest_subprocess("--sluice-trigger=1 second", "--co")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([told])
+
+
 def test_a_bad_option_is_a_usage_error(project: pytest.Pytester) -> None:
     result = project.runpytest_subprocess("--sluice-trigger=soon")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -142,6 +167,76 @@ def test_a_component_that_does_not_come_up_is_a_failure_at_its_stage(
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*stage api: api died with exit code 1*", "*no app*"])
     assert 'name="sluice_stage" value="api"' in (project.path / "junit.xml").read_text()
+
+
+LANDING = """
+import pytest
+from pytest_sluice.judgement import Breach, Wrong
+from pytest_sluice.ledger import Landing, Ledger
+
+BREACH = Breach("stream", "rows", "10", 9, (Wrong("clicks", "10", 9),))
+
+@pytest.fixture(scope="session")
+def landing():
+    return Landing(1, Ledger(), {how})
+
+@pytest.mark.kafka
+def test_before(landing): ...
+
+@pytest.mark.stream
+def test_there(landing): ...
+
+def test_behind(landing): ...
+
+"""
+
+
+def test_who_asks_for_a_broken_landing_fails_at_its_first_hop_and_who_needs_less_does_not(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(LANDING.replace("{how}", "breaches=(BREACH,)"))
+    result = pytester.runpytest_subprocess("--junit-xml=junit.xml")
+    result.assert_outcomes(passed=1, failed=2)
+    result.stdout.fnmatch_lines(["*stage stream: run 1 broke at stream: rows: 9 of 10 (clicks: *"])
+    assert 'name="sluice_stage" value="stream"' in (pytester.path / "junit.xml").read_text()
+
+
+def test_a_landing_that_a_service_stopped_is_an_error_and_no_failure(
+    pytester: pytest.Pytester,
+) -> None:
+    how = "stopped_at='stream', reason='no HDFS'"
+    pytester.makepyfile(LANDING.replace("{how}", how))
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(passed=1, errors=2)
+    result.stdout.fnmatch_lines(["*cannot run: run 1 stopped at stream: no HDFS*"])
+
+
+def test_a_mark_that_says_less_than_the_fixtures_is_refused(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.kafka
+        def test_it(sluice_landing, sluice_hdfs): ...
+        """
+    )
+    result = project.runpytest_subprocess()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*test_it is marked kafka and asks for sluice_hdfs, of hdfs*"])
+
+
+def test_a_test_that_is_marked_has_no_other_stage(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.kafka
+        def test_it(sluice_landing): ...
+        """
+    )
+    for stage, number in (("kafka", "1 test"), ("report", "no tests")):
+        result = project.runpytest_subprocess("--collect-only", "-q", "-m", stage)
+        result.stdout.fnmatch_lines([f"*{number} collected*"])
 
 
 def test_where_no_test_will_run_nothing_is_started(project: pytest.Pytester) -> None:

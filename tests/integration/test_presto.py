@@ -234,3 +234,9 @@ def test_values_compare_as_the_engine_answers_them(run: Run) -> None:
     )
     answer = run.presto.query(claim.sql)
     assert judge(claim, answer, answer).outcome == "holds", judge(claim, answer, answer).text()
+
+
+def test_the_engine_is_ready_whatever_the_pipeline_has_written(sluice_own_run: Run) -> None:
+    run = sluice_own_run
+    run.hdfs.write(f"{run.path(run.table('purchases'))}/half.parquet", b"half of a file")
+    assert run.presto.query("select 1").rows == ((1,),)

@@ -11,8 +11,10 @@ import pytest
 from pytest_sluice.distributions import NotProvisioned, jars, java, missing, provision, require
 from pytest_sluice.distributions.cache import Place, cache_root, select
 from pytest_sluice.distributions.lock import committed
+from pytest_sluice.distributions.problems import Exposed
 from pytest_sluice.distributions.report import Summary
 from pytest_sluice.waiting import Deadline, NotYet, wait_for
+from tools import image
 
 JARS = {
     "kafka": 46,
@@ -125,3 +127,42 @@ def test_a_set_up_killed_in_the_middle_is_taken_up_again(
     provision(["spark"], summary)
     assert summary.steps[0].outcome == "resumed"
     assert missing(["spark"]) == ()
+
+
+def test_an_image_keeps_no_owner_of_the_host(tmp_path: Path) -> None:
+    """Its cache belongs to root; the files of any other user would be refused there."""
+    there, target = tmp_path / "there", tmp_path / "target"
+    there.mkdir()
+    (there / "a.jar").write_bytes(b"jar")
+    os.link(there / "a.jar", there / "b.jar")
+    if os.geteuid() == 0:  # as it is in a build
+        for path in (there, there / "a.jar"):
+            os.chown(path, 4321, 4321)
+    image.copy(there, target)
+    assert {path.lstat().st_uid for path in (target, *target.iterdir())} == {os.geteuid()}
+    assert (target / "a.jar").samefile(target / "b.jar")
+
+
+def test_another_jre_behind_the_same_size_and_date_does_not_run(copy: Path) -> None:
+    modules = copy / "lib/modules"
+    java()
+    before = modules.stat()
+    with modules.open("r+b") as file:
+        file.seek(before.st_size // 2)
+        file.write(b"evil")
+    os.utime(modules, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(NotProvisioned, match=r"lib/modules: changed \(another sha256\)"):
+        java()
+
+
+def test_a_program_beside_the_java_that_is_a_link_is_told(copy: Path) -> None:
+    (copy / "lib/more.so").symlink_to("/bin/true")
+    with pytest.raises(NotProvisioned, match=r"lib/more\.so: a link"):
+        java()
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o775])
+def test_nothing_runs_from_a_cache_that_others_can_write(copy: Path, mode: int) -> None:
+    copy.parent.chmod(mode)
+    with pytest.raises(Exposed, match="chmod -R go-w"):
+        java()

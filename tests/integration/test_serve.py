@@ -1,5 +1,6 @@
 """What a container runs, run here: it becomes the role, and no health check imports pytest."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from pytest_sluice.addresses import Addresses
-from pytest_sluice.contracts import Launch
-from pytest_sluice.wire import launch_json
+from pytest_sluice.contracts import NO_COMMAND, Launch
+from pytest_sluice.wire import LAUNCH, launch_json
 
 ANY_BROKER_SECONDS = 90
 # Modules that only tests, their clients and the backends need.
@@ -63,9 +64,28 @@ def test_a_command_that_was_rendered_elsewhere_is_become(tmp_path: Path) -> None
         files={"conf/file": "text"},
         directory=tmp_path,
     )
-    command = [sys.executable, "-m", "pytest_sluice", "launch", launch_json(launch, home)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = launched(launch_json(launch, home))
     assert done.stdout.split() == [str(tmp_path), "text", str(home / "tmp")]
+
+
+def test_a_command_that_is_not_there_has_the_code_of_a_shell(tmp_path: Path) -> None:
+    done = launched(launch_json(Launch(("no-such-bench",)), tmp_path))
+    assert done.returncode == NO_COMMAND
+    assert done.stderr.startswith("no-such-bench: not found on the PATH")
+
+
+def test_an_order_that_cannot_be_read_is_refused_and_not_shown() -> None:
+    done = launched('{"environment": {"WORD": "open-sesame-7391"}}')
+    assert done.returncode == 1
+    assert "this is no launch as JSON" in done.stderr
+    assert "sesame" not in done.stderr
+
+
+def launched(order: str) -> "subprocess.CompletedProcess[str]":
+    """What becomes of an order, in a process of its own."""
+    command = [sys.executable, "-m", "pytest_sluice", "launch"]
+    around = {**os.environ, LAUNCH: order}
+    return subprocess.run(command, env=around, capture_output=True, text=True, check=False)
 
 
 def test_a_probe_of_nothing_fails_with_what_it_saw() -> None:

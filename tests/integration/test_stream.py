@@ -2,13 +2,17 @@
 
 import json
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
+from kafka import KafkaAdminClient, TopicPartition
 
 from pytest_sluice import offsets
+from pytest_sluice.errors import ServiceNotReady, SluiceError
 from pytest_sluice.flow.landing import Lander
 from pytest_sluice.flow.run import Run
+from pytest_sluice.waiting import Deadline, NotYet, wait_for
 from tests.integration.malformed import event
 from tests.integration.steps import (
     EVENT_TYPES,
@@ -98,8 +102,48 @@ def test_a_job_whose_topic_does_not_exist_ends_with_an_error(sluice_own_run: Run
     run = sluice_own_run
     set_environment(run, KAFKA_TOPIC="nowhere")
     landing = Lander(run).land(())
-    assert landing.stopped_at == "stream"
-    assert "died with exit code 1" in landing.reason
+    assert [breach.stage for breach in landing.breaches] == ["stream"]
+    assert "died with exit code 1" in landing.headline()
     log = "\n".join(run.deployment.backend.logs(run.node("stream"), 200))
     assert "UnknownTopicOrPartition" in log
     assert "nowhere" not in run.kafka.topics()
+
+
+def test_a_job_that_starts_again_is_ready_by_a_sign_of_its_new_life(sluice_own_run: Run) -> None:
+    run = sluice_own_run
+    run.topic.produce(SENT)
+    await_commit(run)
+    run.stream.kill()
+    assert run.start_stream().exit_code() is None  # though there is nothing to commit
+    run.stream.kill()
+    run.pipeline = run.pipeline.with_trigger("whenever")
+    with pytest.raises(ServiceNotReady, match="died with exit code 1"):
+        run.start_stream()
+
+
+def forget(run: Run, offset: int) -> None:
+    """Let the broker delete all messages before an offset, as it does with those of old."""
+    admin = KafkaAdminClient(bootstrap_servers=run.values["bootstrap_servers"])
+    try:
+        admin.delete_records({TopicPartition(run.names.topic, 0): offset})
+    finally:
+        admin.close()
+
+
+def test_a_job_that_finds_messages_gone_ends_with_an_error(sluice_own_run: Run) -> None:
+    run = sluice_own_run
+    run.topic.produce(SENT)
+    await_commit(run)
+    run.stream.kill()
+    run.topic.produce(SENT)
+    forget(run, len(SENT) + 1)
+    with suppress(SluiceError):  # it may end before it is seen to be ready
+        run.start_stream()
+
+    def ended() -> int:
+        if (code := run.stream.exit_code()) is None:
+            raise NotYet("the job runs")
+        return code
+
+    assert wait_for("the job to end", ended, Deadline(60), log=run.stream.logs) == 1
+    assert "couldNotReadOffsetRange" in "\n".join(run.stream.logs(200))

@@ -1,27 +1,33 @@
 """Who owns the processes: whatever dies first, nothing of a cluster outlives it."""
 
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
+from pytest_sluice import burial
+from pytest_sluice.__main__ import main
 from pytest_sluice.backends.process import ProcessBackend
-from pytest_sluice.cluster import Cluster, clusters, sweep
+from pytest_sluice.burial import sweep
+from pytest_sluice.cluster import Cluster, clusters
 from pytest_sluice.contracts import Launch, Role
 from pytest_sluice.errors import ClusterLost, SluiceError
-from pytest_sluice.protocol import MARK
+from pytest_sluice.protocol import MARK, SOCKET
 from pytest_sluice.waiting import Deadline, NotYet, wait_for
 from tests.integration.roles import PORT, ask, process_backend, web
 
 SECONDS = 10
+PAUSE = (sys.executable, "-c", "import signal; signal.pause()")
 
 HOLDER = """
 import signal, sys
@@ -234,7 +240,7 @@ def test_a_supervisor_that_dies_at_its_start_leaves_nothing(
 
 
 def test_two_roles_that_want_one_port_get_two(cluster: Cluster) -> None:
-    wish = {"port": "http", "preferred": PORT, "wildcard": False}
+    wish = {"port": "http", "preferred": PORT}
     first, second = (cluster.ask("endpoint", role=role, **wish) for role in ("first", "second"))
     assert first["port"] == PORT
     assert second["port"] != PORT
@@ -254,7 +260,7 @@ def test_what_was_begun_and_not_ended_is_not_begun_again(cluster: Cluster) -> No
     assert cluster.once("whole", lambda: {"n": 1}) == cluster.once("whole", fail) == {"n": 1}
     with pytest.raises(ZeroDivisionError):
         cluster.once("half", fail)
-    with pytest.raises(ClusterLost, match="began the half did not end it"):
+    with pytest.raises(ClusterLost, match="the half failed for whoever began it: ZeroDivision"):
         cluster.once("half", lambda: {})
 
 
@@ -268,7 +274,7 @@ def test_what_a_killed_supervisor_left_is_swept(
         await_death(pid)
         assert is_alive(lost)
         assert cluster.directory.exists()
-        swept = sweep()
+        swept = sweep().buried
         assert f"{cluster.directory.name}: 1 processes killed, directory removed" in swept
         await_death(lost)
         assert not cluster.directory.exists()
@@ -309,8 +315,183 @@ def test_an_undo_that_fails_does_not_keep_the_others_back(cluster: Cluster, tmp_
     cluster.undo("third", [sys.executable, "-c", "raise SystemExit(1)"])
     cluster.undo("fourth", append("fourth", log))
     cluster.close()
-    cluster.await_end()
+    second, third = cluster.await_end()
     assert log.read_text().splitlines() == ["fourth", "first"]
+    assert second.startswith("second: `/no/such/command` cannot be run: ")
+    assert third.startswith(f"third: `{sys.executable} -c 'raise SystemExit(1)'` ended with 1; ")
+    assert str(cluster.directory) in third
+    shutil.rmtree(cluster.directory)
+
+
+def test_what_cannot_be_undone_keeps_its_directory_until_it_can(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    log, may = tmp_path / "undone", tmp_path / "may"
+    cluster.undo("first", append("first", log))
+    cluster.undo("second", append("second", log, may))
+    cluster.undo("third", append("third", log))
+    cluster.close()
+    (left,) = cluster.await_end()
+    assert left.startswith("second: ")
+    assert log.read_text().splitlines() == ["third", "first"]
+    assert cluster.directory not in clusters()
+    assert any(told.startswith("second: ") for told in sweep([cluster.directory.parent]).left)
+    assert cluster.directory.exists()
+    may.touch()
+    swept = sweep([cluster.directory.parent])
+    assert f"{cluster.directory.name}: 0 processes killed, directory removed" in swept.buried
+    assert not cluster.directory.exists()
+    assert log.read_text().splitlines() == ["third", "first", "second"]
+
+
+def test_what_a_killed_supervisor_left_and_its_owner_cannot_undo_is_told(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    cluster.undo("it", append("it", tmp_path / "undone", tmp_path / "may"))
+    os.kill(cluster.ask("status")["pid"], signal.SIGKILL)
+    cluster.close()
+    (left,) = cluster.await_end()
+    assert left.startswith("it: ")
+    assert cluster.directory.exists()
+    shutil.rmtree(cluster.directory)
+
+
+def a_block(raised: Exception | None = None) -> None:
+    """A block whose cluster cannot undo what it made."""
+    with Cluster.create() as cluster:
+        cluster.undo("it", ["/bin/false"])
+        if raised:
+            raise raised
+
+
+def remove_what_is_kept(told: str) -> None:
+    """Remove the directory that is named by what is told."""
+    shutil.rmtree(told.partition("as long as ")[2].partition(" is there")[0])
+
+
+def test_the_end_of_a_block_is_red_where_something_is_left() -> None:
+    with pytest.raises(SluiceError, match="not everything was undone") as caught:
+        a_block()
+    (told,) = caught.value.checked
+    assert told.startswith("it: `/bin/false` ended with 1; ")
+    remove_what_is_kept(told)
+
+
+def test_an_error_in_a_block_is_not_replaced_by_what_is_left() -> None:
+    with pytest.raises(ZeroDivisionError) as caught:
+        a_block(ZeroDivisionError())
+    (told,) = caught.value.__notes__
+    assert "it: `/bin/false` ended with 1; " in told
+    remove_what_is_kept(told)
+
+
+def test_an_undo_that_hangs_is_killed_and_kept(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.undo("it", PAUSE)
+    supervisor = cluster.ask("status")["pid"]
+    os.kill(supervisor, signal.SIGKILL)
+    await_death(supervisor)
+    monkeypatch.setattr(burial, "UNDO_SECONDS", 0.1)
+    buried = burial.bury(cluster.directory)
+    assert buried is not None
+    assert "took more than" in buried.left[0]
+    assert cluster.directory.exists()
+    shutil.rmtree(cluster.directory)
+
+
+def test_a_lease_that_was_attached_ends_alone(cluster: Cluster, backend: ProcessBackend) -> None:
+    pid = running(backend, "role")
+    with Cluster.attach(cluster.directory) as guest:
+        assert guest.ask("status")["leases"] == 2
+    assert is_alive(pid)
+    assert cluster.ask("poll", name="role") == {"pid": pid, "code": None}
+
+
+def test_a_fork_holds_no_lease(cluster: Cluster, backend: ProcessBackend) -> None:
+    pid = running(backend, "role")
+    with forked():
+        cluster.close()
+        assert cluster.await_end(SECONDS) == []
+        await_death(pid)
+
+
+def test_a_fork_that_ends_takes_nothing_along(cluster: Cluster, backend: ProcessBackend) -> None:
+    pid = running(backend, "role")
+    child = os.fork()
+    if child == 0:
+        cluster.close()
+        os._exit(len(cluster.await_end()))
+    assert os.waitpid(child, 0)[1] == 0
+    assert cluster.ask("poll", name="role") == {"pid": pid, "code": None}
+
+
+def test_a_killed_holder_does_not_live_on_in_its_forks(tmp_path: Path) -> None:
+    fork = "import os\nif os.fork() == 0:\n    signal.pause()\n"
+    words = [sys.executable, "-c", HOLDER.replace("print(", f"{fork}print("), str(tmp_path)]
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), *sys.path])}
+    with subprocess.Popen(words, stdout=subprocess.PIPE, env=environment, text=True) as holder:
+        assert holder.stdout is not None
+        directory = Path(holder.stdout.readline().strip())
+        # The other child is the supervisor, whose command line names the directory.
+        children = psutil.Process(holder.pid).children()
+        (fork_of_it,) = [each for each in children if str(directory) not in each.cmdline()]
+        holder.kill()
+        try:
+            await_removal(directory)
+            assert is_alive(fork_of_it.pid)
+        finally:
+            fork_of_it.kill()
+
+
+def test_everything_is_dead_when_all_is_killed(cluster: Cluster, backend: ProcessBackend) -> None:
+    pids = [running(backend, "first"), running(backend, "second")]
+
+    def many_commands() -> None:
+        for _ in range(10):
+            backend.exec("role", Launch(("/bin/true",)))
+
+    commands = [threading.Thread(target=many_commands) for _ in range(2)]
+    for command in commands:
+        command.start()
+    for _ in range(20):  # their names come and go meanwhile
+        cluster.kill_all()
+    for command in commands:
+        command.join()
+    assert not any(map(is_alive, pids))
+
+
+def test_status_tells_a_cluster_that_is_ending(
+    cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fifo = tmp_path / "go on"
+    os.mkfifo(fifo)
+    cluster.undo("it", ["/bin/sh", "-c", f'cat "{fifo}"'])
+    assert main(["status"]) == 0
+    assert f"{cluster.directory} on 127." in capsys.readouterr().out
+    older = socket.socket(socket.AF_UNIX)
+    older.connect(str(cluster.directory / SOCKET))
+    cluster.close()
+    with older, fifo.open("w"):  # the undo has begun, and does not end
+        older.sendall(b'{"op": "status"}\n')
+        assert b'"ending": true' in older.recv(1000)
+        assert main(["status"]) == 0
+    assert f"{cluster.directory} is ending\n" in capsys.readouterr().out
+    assert cluster.await_end() == []
+
+
+@contextmanager
+def forked() -> Iterator[None]:
+    """A process that was forked from this one, and does nothing for as long as the block."""
+    child = os.fork()
+    if child == 0:
+        signal.pause()
+    try:
+        yield
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
 
 
 def test_who_makes_what_is_undone_is_dead_by_then(cluster: Cluster, tmp_path: Path) -> None:
@@ -341,9 +522,10 @@ def test_what_a_killed_supervisor_did_not_undo_is_undone_by_the_sweep(
     assert not cluster.directory.exists()
 
 
-def append(line: str, log: Path) -> list[str]:
-    """A command that appends a line to a file."""
-    return ["/bin/sh", "-c", f'echo "$0" >> "{log}"', line]
+def append(line: str, log: Path, may: Path | None = None) -> list[str]:
+    """A command that appends a line to a file; it fails while ``may`` is not there."""
+    condition = f'test -e "{may}" && ' if may else ""
+    return ["/bin/sh", "-c", f'{condition}echo "$0" >> "{log}"', line]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a whole loopback network")

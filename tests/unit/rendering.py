@@ -5,7 +5,10 @@ from pathlib import Path
 from pytest_sluice.contracts import Endpoint, Launch, Role, Site, Tools
 
 HOST = "127.9.8.7"
-NAMES = ("kafka", "kafka-zookeeper", "hdfs", "hive", "spark", "spark-kafka", "presto")
+NAMES = (
+    *("kafka", "kafka-zookeeper", "hdfs", "hive", "spark", "spark-kafka", "presto"),
+    "launchers",
+)
 TOOLS = Tools(
     java=Path("/jre/bin/java"),
     jars={name: (Path(f"/{name}/lib/a.jar"), Path(f"/{name}/lib/b.jar")) for name in NAMES},

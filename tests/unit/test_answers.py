@@ -60,6 +60,9 @@ def test_an_exit_code_is_an_error_that_keeps_the_answers_until_then() -> None:
         (sample("ok").replace(b"HTTP/1.1 200", b"hello there!"), 3, "0 answers came"),
         (sample("down").replace(b"responses:      3", b"responses:      2"), 3, "ab counted 2"),
         (sample("down").replace(b"Non-2xx", b"Nothing"), 3, "ab counted 0"),
+        # More than were read: the answers that are shown are not those that came.
+        (sample("down").replace(b"responses:      3", b"responses:      4"), 3, "ab counted 4"),
+        (sample("mixed").replace(b"responses:      1", b"responses:      2"), 3, "ab counted 2"),
     ],
 )
 def test_what_does_not_add_up_is_an_error(output: bytes, requests: int, reason: str) -> None:

@@ -19,6 +19,7 @@ from pytest_sluice.distributions.cache import Place
 from pytest_sluice.distributions.fetch import Fetcher
 from pytest_sluice.distributions.lock import parse
 from pytest_sluice.distributions.maven import MavenSource
+from pytest_sluice.distributions.packages import link
 from pytest_sluice.distributions.problems import BadPackage
 from pytest_sluice.distributions.provisioning import Provisioner
 from pytest_sluice.distributions.report import Summary
@@ -75,6 +76,20 @@ def test_a_damaged_tree_is_healed_from_the_package(site: Path, tmp_path: Path) -
     jar.write_bytes(b"rat")
     provisioner(tmp_path).run()
     assert jar.read_bytes() == b"jar"
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_file_of_somebody_else_is_copied_and_not_linked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: bool
+) -> None:
+    origin, target = tmp_path / "origin.jar", tmp_path / "cache" / "target.jar"
+    origin.write_bytes(b"jar")
+    owner = origin.stat().st_uid
+    monkeypatch.setattr(os, "getuid", lambda: owner if own else owner + 1)
+    link(origin, target)
+    assert target.read_bytes() == b"jar"
+    assert target.samefile(origin) == own
+    assert [path.name for path in target.parent.iterdir()] == ["target.jar"]
 
 
 def test_without_hard_links_the_tree_is_copied(

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import io
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,9 +17,10 @@ from pytest_sluice.distributions import manifest
 from pytest_sluice.distributions.cache import Place
 from pytest_sluice.distributions.fetch import Fetcher, append
 from pytest_sluice.distributions.lock import Artifact, Distribution, parse
-from pytest_sluice.distributions.maven import Unreachable
+from pytest_sluice.distributions.maven import MavenSource, Unreachable
 from pytest_sluice.distributions.problems import (
     DiskFull,
+    Exposed,
     NetworkDown,
     NotProvisioned,
     WrongContent,
@@ -139,6 +141,8 @@ def overwrite(path: Path) -> None:
         (overwrite, "part2-1.jar: changed (another sha256)"),
         (Path.unlink, "part2-1.jar: missing"),
         (lambda path: path.with_name("more.jar").write_bytes(b"x"), "more.jar: added"),
+        (lambda path: path.with_name("more.jar").symlink_to(path), "more.jar: a link"),
+        (lambda path: path.with_name("more.jar").symlink_to(path.parent), "more.jar: a link"),
     ],
 )
 def test_damage_is_detected_and_healed(
@@ -155,15 +159,92 @@ def test_damage_is_detected_and_healed(
     assert {name for name, _ in bench.source.asked} <= {"part2"}, "good files were fetched again"
 
 
-def test_damage_behind_the_same_size_and_time_is_found_by_a_thorough_set_up(bench: Bench) -> None:
+def test_damage_behind_the_same_size_and_time_is_found_and_healed(bench: Bench) -> None:
     bench.run()
     jar = bench.jar("part1")
     stat = jar.stat()
     overwrite(jar)
     manifest.restore_times(jar.parent, {jar.name: manifest.Entry(1, stat.st_mtime_ns, "")})
-    bench.place.check()
-    assert bench.run(thorough=True) == "healed"
+    with pytest.raises(NotProvisioned, match="another sha256"):
+        bench.place.check()
+    assert bench.run() == "healed"
     assert jar.read_bytes() == FILES["part1"]
+
+
+def test_a_directory_behind_a_link_is_made_anew_and_the_other_one_is_left(bench: Bench) -> None:
+    bench.run()
+    elsewhere = bench.place.root / "elsewhere"
+    bench.place.directory.rename(elsewhere)
+    (elsewhere / "mine").touch()
+    bench.place.directory.symlink_to(elsewhere)
+    with pytest.raises(NotProvisioned, match="a link"):
+        bench.place.check()
+    bench.run()
+    assert not bench.place.directory.is_symlink()
+    assert {path.name for path in elsewhere.iterdir()} >= {"mine", "part0-1.jar"}
+
+
+@pytest.mark.parametrize("mask", [0o002, 0])
+def test_nobody_else_can_write_what_was_set_up_whatever_the_umask(bench: Bench, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        bench.run()
+    finally:
+        os.umask(before)
+    bench.place.check()
+
+
+def test_a_cache_that_others_can_write_is_not_filled(bench: Bench) -> None:
+    bench.place.root.mkdir()
+    bench.place.root.chmod(0o777)
+    with pytest.raises(Exposed, match="chmod -R go-w"):
+        bench.run()
+    assert not bench.source.asked
+
+
+@dataclass
+class Answer:
+    """What requests gives for a file of a server that knows no Range."""
+
+    content: bytes
+    status_code: int = 200
+
+    def __enter__(self) -> "Answer":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def iter_content(self, size: int) -> Iterator[bytes]:
+        """In pieces that do not end where the half file did."""
+        yield from (self.content[at : at + 300] for at in range(0, len(self.content), 300))
+
+
+@dataclass
+class WithoutRange:
+    """A session of requests with a server that sends the whole file whatever it is asked."""
+
+    content: bytes
+    asked: list[dict[str, str]] = field(default_factory=list)
+
+    def get(self, url: str, headers: dict[str, str], **options: Any) -> Answer:
+        """The whole file, with the status 200."""
+        self.asked.append(headers)
+        return Answer(self.content)
+
+
+def test_a_server_that_ignores_the_range_is_read_past_what_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifact, content = distribution().artifacts[1], FILES["part1"]
+    server, source, told = WithoutRange(content), MavenSource(), list[int]()
+    vars(source)["_session"] = server
+    monkeypatch.setattr(source, "urls", lambda artifact: ["repository/part1"])
+    (tmp_path / "part1.part").write_bytes(content[:400])
+    Fetcher(source).fetch(artifact, tmp_path / "part1", told.append)
+    assert (tmp_path / "part1").read_bytes() == content
+    assert server.asked == [{"Range": "bytes=400-"}], "it was appended, and fetched once more"
+    assert sum(told) == len(content) - 400
 
 
 def test_a_touched_file_is_read_again_and_gets_its_time_back(bench: Bench) -> None:

@@ -1,11 +1,14 @@
 """The game's API: what each route stores, and what a client can and cannot change."""
 
 import json
+import time
 from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 import pytest
 from flask.testing import FlaskClient
+from kafka.errors import KafkaError, KafkaTimeoutError
 
 from pipeline import game_api
 from pipeline.game_api import Event, NotAcknowledged, create_app
@@ -186,3 +189,66 @@ def test_without_a_publisher_the_app_connects_to_kafka_at_once(
     assert connected == ["now"]
     app.test_client().get("/")
     assert len(stored) == 1
+
+
+class Producer:
+    """Stands for Kafka's producer: keeps how it was made, what was sent, and who was waited for."""
+
+    made: dict[str, Any]
+    sent: list[tuple[str, bytes]]
+    waited: list[float]
+    refusal: KafkaError | None = None
+
+    def __init__(self, **options: object) -> None:
+        cls = type(self)
+        cls.made, cls.sent, cls.waited = options, [], []
+
+    def send(self, topic: str, value: bytes) -> "Producer":
+        """Be the future of the message as well."""
+        self.sent.append((topic, value))
+        return self
+
+    def get(self, timeout: float) -> None:
+        """Acknowledge, or not."""
+        self.waited.append(timeout)
+        if self.refusal:
+            raise self.refusal
+
+
+@pytest.fixture
+def producer(monkeypatch: pytest.MonkeyPatch) -> type[Producer]:
+    """Return the class that the API makes its producer of; the environment is that of a run."""
+    kind = type("Fresh", (Producer,), {})
+    monkeypatch.setattr("kafka.KafkaProducer", kind)
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    monkeypatch.setenv("KAFKA_TOPIC", "events_of_a_run")
+    monkeypatch.setenv("ACK_TIMEOUT_SECONDS", "2.5")
+    return kind
+
+
+def test_every_replica_has_to_acknowledge_one_attempt_in_time(producer: type[Producer]) -> None:
+    game_api.kafka_publisher()
+    asked = {name: producer.made[name] for name in ("bootstrap_servers", "acks", "retries")}
+    assert asked == {"bootstrap_servers": "127.0.0.1:1", "acks": "all", "retries": 0}
+    assert producer.made["enable_idempotence"] is False
+    limits = ("max_block_ms", "request_timeout_ms", "delivery_timeout_ms")
+    assert {producer.made[name] for name in limits} == {2500}
+
+
+def test_an_event_is_one_message_of_the_environments_topic(producer: type[Producer]) -> None:
+    game_api.kafka_publisher()({"event_type": "default"})
+    assert producer.sent == [("events_of_a_run", b'{"event_type": "default"}')]
+
+
+def test_200_waits_for_the_acknowledgement(
+    producer: type[Producer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "monotonic", iter((10.0, 11.0)).__next__)
+    game_api.kafka_publisher()({"event_type": "default"})
+    assert producer.waited == [1.5]  # the rest of the limit
+
+
+def test_a_refusal_of_kafka_is_told(producer: type[Producer]) -> None:
+    producer.refusal = KafkaTimeoutError("late")
+    with pytest.raises(NotAcknowledged, match=r"the broker did not acknowledge: .*late"):
+        game_api.kafka_publisher()({"event_type": "default"})

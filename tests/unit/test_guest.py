@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from pytest_sluice.declaration import Fixed, Job, Names, Pipeline, Query, Table, Topic
+from pytest_sluice.declaration import Api, Ddl, Fixed, Job, Names, Pipeline, Query, Table, Topic
 from pytest_sluice.errors import BadDeclaration, ClusterLost, SluiceError
 from pytest_sluice.flow.belongings import Belongings, Hands, Thing, remove
 from pytest_sluice.flow.guest import Guest, Stay
@@ -80,6 +80,31 @@ class TestList:
             file.write('{"made": {"kind": "fol')
         assert belongings.rest() == [TOPIC]
 
+    @pytest.mark.parametrize("half", ['{"made": {"kind": "fol', "\\xff", '{"made"', "[1]\n7\n"])
+    def test_a_line_that_was_cut_off_spoils_no_later_one(
+        self, belongings: Belongings, half: str
+    ) -> None:
+        belongings.note(TOPIC)
+        belongings.note(FOLDER)
+        with belongings.path.open("a") as file:
+            file.write(half)
+        belongings.gone(TOPIC)
+        belongings.note(SCHEMA)
+        assert belongings.rest() == [FOLDER, SCHEMA]
+
+    def test_what_is_noted_twice_is_written_once(self, belongings: Belongings) -> None:
+        belongings.note(TOPIC)
+        belongings.note(TOPIC)
+        assert belongings.path.read_text().count("\n") == 1
+
+    def test_an_entry_is_on_the_disk_when_it_counts(
+        self, belongings: Belongings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seen: list[str] = []
+        monkeypatch.setattr("os.fsync", lambda _fd: seen.append(belongings.path.read_text()))
+        belongings.note(TOPIC)
+        assert seen == ['{"made": {"kind": "topic", "name": "clicks_w_r1"}}\n']
+
 
 class TestRemoval:
     """Of what is in the list, by whoever has it."""
@@ -90,8 +115,8 @@ class TestRemoval:
         world = World()
         assert remove(belongings, [TOPIC, PARENT, FOLDER, SCHEMA, SECOND], world.hands()) == []
         assert world.done == [
-            "hive drop database if exists run_w_r1 cascade; "
-            "drop database if exists run_w_r1_q cascade",
+            "hive drop database if exists `run_w_r1` cascade; "
+            "drop database if exists `run_w_r1_q` cascade",
             "delete /runs/w_r1",
             "delete_empty /runs",
             "delete_topic clicks_w_r1",
@@ -106,14 +131,19 @@ class TestRemoval:
         world = World(deaf=["/runs", "run_w_r1_q"])
         told = remove(belongings, things, world.hands())
         assert told == [
-            f"{SECOND}: cannot hive drop database if exists run_w_r1_q cascade (why)",
+            f"{SECOND}: cannot hive drop database if exists `run_w_r1_q` cascade (why)",
             f"{FOLDER}: cannot delete /runs/w_r1 (why)",
         ]
         assert world.done == [
-            "hive drop database if exists run_w_r1 cascade",
+            "hive drop database if exists `run_w_r1` cascade",
             "delete_topic clicks_w_r1",
         ]
         assert belongings.rest() == [FOLDER, SECOND]
+
+    def test_an_odd_name_is_one_name(self, belongings: Belongings) -> None:
+        world = World()
+        assert remove(belongings, [Thing("schema", "a`b; drop c")], world.hands()) == []
+        assert world.done == ["hive drop database if exists `a``b\\; drop c` cascade"]
 
 
 class TestGuest:
@@ -135,6 +165,47 @@ class TestGuest:
         guest.leave(World().hands())
         with pytest.raises(ClusterLost, match="topic clicks_w_r1 is not made any more"):
             guest.note([TOPIC])
+
+    def test_what_it_has_removed_it_notes_again_before_it_is_made_again(
+        self, belongings: Belongings
+    ) -> None:
+        guest = Guest("w", belongings)
+        guest.note([TOPIC])
+        assert guest.knows(TOPIC)
+        assert guest.remove([TOPIC, FOLDER], World().hands()) == []
+        assert not guest.knows(TOPIC)
+        assert belongings.rest() == []
+        guest.note([TOPIC])
+        assert guest.knows(TOPIC)
+        assert belongings.rest() == [TOPIC]
+
+    def test_what_it_could_not_remove_is_tried_again_when_it_leaves(
+        self, belongings: Belongings
+    ) -> None:
+        guest = Guest("w", belongings)
+        guest.note([TOPIC])
+        assert len(guest.remove([TOPIC], World(deaf=["clicks"]).hands())) == 1
+        assert belongings.rest() == [TOPIC]
+        world = World()
+        assert guest.leave(world.hands()) == []
+        assert world.done == ["delete_topic clicks_w_r1"]
+
+    def test_what_it_did_not_note_it_does_not_remove(self, belongings: Belongings) -> None:
+        belongings.note(FOLDER)  # by another process
+        world = World()
+        assert Guest("w", belongings).remove([FOLDER], world.hands()) == []
+        assert world.done == []
+        assert belongings.rest() == [FOLDER]
+
+    def test_when_it_has_left_what_was_noted_before_may_be_noted_again(
+        self, belongings: Belongings
+    ) -> None:
+        guest = Guest("w", belongings)
+        guest.note([TOPIC])
+        guest.leave(World().hands())
+        guest.note([TOPIC])  # a run that is under way asks for what it has
+        with pytest.raises(ClusterLost, match="the session ends"):
+            guest.note([TOPIC, FOLDER])
 
 
 class TestStay:
@@ -169,7 +240,21 @@ class TestStay:
 
     @pytest.mark.parametrize(
         "shared",
-        [{"path": "/clicks"}, {"path": "{root}s/x"}, {"checkpoint": "/c"}, {"schema": "default"}],
+        [
+            {"path": "/clicks"},
+            {"path": "{root}s/x"},
+            {"path": "{root}/../x"},
+            {"path": "{root}/../w_r1/x"},  # it comes back, and the next run's does not
+            {"path": "{root}/x/.."},
+            {"path": "{root}//x"},
+            {"path": "{root}/"},
+            {"checkpoint": "/c"},
+            {"checkpoint": "{root}/../c"},
+            {"schema": "default"},
+            {"schema": "{schema}; drop database default"},
+            {"schema": "{schema}`"},
+            {"schema": "{schema}{root}"},
+        ],
         ids=str,
     )
     def test_a_declaration_that_would_write_where_others_do_is_refused(
@@ -178,6 +263,52 @@ class TestStay:
         with pytest.raises(BadDeclaration, match="where others may") as caught:
             Stay(Guest("w", belongings), pipeline(**shared), NAMES)
         assert repr(next(iter(shared.values()))) in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "unfilled",
+        [
+            {"path": "{hdfs_url}{root}/x"},
+            {"checkpoint": "{root}/{bootstrap_servers}"},
+            {"schema": "{schema}_{hdfs_url}"},
+        ],
+        ids=str,
+    )
+    def test_a_placeholder_that_is_no_name_of_the_runs_is_refused_where_it_stands(
+        self, belongings: Belongings, unfilled: dict[str, str]
+    ) -> None:
+        with pytest.raises(BadDeclaration) as caught:
+            Stay(Guest("w", belongings), pipeline(**unfilled), NAMES)
+        assert repr(next(iter(unfilled.values()))) in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "welcome",
+        [
+            {"path": "{root}/{topic}/..x"},
+            {"path": "{root}/a b'c"},
+            {"checkpoint": "{root}/{schema}/c"},
+            {"schema": "{schema}_2"},
+        ],
+        ids=str,
+    )
+    def test_whatever_lies_below_the_runs_own_names_is_welcome(
+        self, belongings: Belongings, welcome: dict[str, str]
+    ) -> None:
+        Stay(Guest("w", belongings), pipeline(**welcome), NAMES)
+
+    @pytest.mark.parametrize("text", ["{root}/../x", "{hdfs_url}{root}/x/../../y"])
+    def test_nobody_is_told_of_a_folder_beside_the_runs(
+        self, belongings: Belongings, text: str
+    ) -> None:
+        declared = pipeline()
+        assert declared.job
+        for elsewhere in (
+            replace(declared, ddl=Ddl(Path("tables.hql"), {"place": text})),
+            replace(declared, job=replace(declared.job, environment={"PLACE": text})),
+            replace(declared, api=Api(("serve",), Path(), {"PLACE": text})),
+        ):
+            with pytest.raises(BadDeclaration, match="where others may") as caught:
+                Stay(Guest("w", belongings), elsewhere, NAMES)
+            assert repr(text) in str(caught.value)
 
     def test_a_pipeline_without_a_job_is_welcome(self, belongings: Belongings) -> None:
         Stay(Guest("w", belongings), replace(pipeline(), job=None), NAMES)

@@ -8,10 +8,10 @@ from pytest_sluice.contracts import Completed, Endpoint, Launch, Role, Site, Too
 from pytest_sluice.errors import ServiceNotReady, SluiceError
 from pytest_sluice.inside import commands, launch, probe
 from pytest_sluice.inside.place import endpoint, find, parse_address, roles, site
-from pytest_sluice.launching import CONTAINED, environment, lay_out, make_state
+from pytest_sluice.launching import CONTAINED, environment, lay_out, make_state, missing
 from pytest_sluice.wire import Order, launch_json, order_from_json, tools_from_json, tools_json
 
-NAMES = ("kafka", "hdfs", "hive", "spark", "spark-kafka", "presto")
+NAMES = ("kafka", "hdfs", "hive", "spark", "spark-kafka", "presto", "launchers")
 TOOLS = Tools(
     java=Path("/jre/bin/java"),
     jars={name: (Path(f"/{name}/lib/a.jar"),) for name in NAMES},
@@ -123,6 +123,18 @@ def test_a_process_sees_little_of_the_environment_around_it() -> None:
     around = {"PATH": "/bin", "JAVA_TOOL_OPTIONS": "-Xint", "TMPDIR": "/tmp"}
     seen = environment(Launch(("a",), {"X": "1"}), Path("/home"), around)
     assert seen == {"PATH": "/bin", "TMPDIR": "/home/tmp", "X": "1"}
+
+
+def test_a_command_is_missing_where_the_path_of_its_process_has_none(tmp_path: Path) -> None:
+    command = tmp_path / "serve"
+    command.write_text("#!/bin/sh")
+    around = {"PATH": str(tmp_path)}
+    said = f"serve: not found on the PATH {tmp_path}"
+    assert missing(Launch(("serve",)), around) == said  # not to be run
+    command.chmod(0o755)
+    assert missing(Launch(("serve",)), around) == ""
+    assert missing(Launch(("serve",), {"PATH": "/nowhere"}), around)
+    assert missing(Launch(("bin/serve",)), around) == ""  # seen from the folder where it will run
 
 
 def test_files_and_a_temporary_folder_are_laid_out(tmp_path: Path) -> None:

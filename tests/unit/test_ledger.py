@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 
 from pytest_sluice.declaration import STAGES
 from pytest_sluice.errors import BadDeclaration
-from pytest_sluice.ledger import UNREADABLE, Landing, Ledger, count_kinds
+from pytest_sluice.judgement import Breach, Wrong
+from pytest_sluice.ledger import UNREADABLE, Landing, Ledger, Times, count_kinds, text_field
 
 LEDGER = Ledger(
     requests=15,
@@ -38,6 +40,25 @@ LANDINGS = st.builds(
     ends=ENDS,
     committed=st.dictionaries(st.text(max_size=5), ENDS, max_size=2),
     files=st.dictionaries(st.text(max_size=5), st.frozensets(st.text(max_size=9)), max_size=2),
+    batches=st.dictionaries(
+        st.text(max_size=5),
+        st.dictionaries(st.integers(0, 9), st.floats(0, 1e10, allow_nan=False), max_size=2),
+        max_size=2,
+    ),
+    times=st.builds(Times, st.floats(0, 1e10), committed=st.just({"q": 1.5})),
+    breaches=st.lists(
+        st.builds(
+            Breach,
+            st.sampled_from(STAGES),
+            st.text(),
+            st.text(),
+            st.integers(0),
+            st.just((Wrong("a", "1", 2),)),
+        ),
+        max_size=2,
+    ).map(tuple),
+    unjudged=st.lists(st.text(), max_size=2).map(tuple),
+    until=st.sampled_from(STAGES),
     stopped_at=st.sampled_from([None, *STAGES]),
     reason=st.text(),
 )
@@ -121,6 +142,42 @@ def test_a_ledger_of_counters_survives_json() -> None:
 @given(LANDINGS)
 def test_a_landing_survives_json(landing: Landing) -> None:
     assert Landing.from_json(json.loads(json.dumps(landing.as_json()))) == landing
+
+
+def test_a_field_is_text_or_it_is_none() -> None:
+    assert text_field(b'{"id": "a", "n": 1}', "id") == "a"
+    assert text_field(b'{"id": ""}', "id") == ""
+    assert text_field(b'{"id": "a", "n": 1}', "n") is None
+    assert text_field(None, "id") is None
+
+
+def test_the_first_breach_is_the_headline_and_the_others_follow() -> None:
+    breaches = (
+        Breach("api", "answers", "5", 0, (Wrong("GET /join", "5", 0, "5 x 404"),)),
+        Breach("presto", "rows", "9", 8, (Wrong("a file", "9", 8),)),
+    )
+    landing = Landing(3, LEDGER, breaches=breaches, unjudged=("orphans of doors",))
+    assert not landing.landed
+    assert landing.story().splitlines()[:4] == [
+        "run 3 broke at api: answers: 0 of 5 (GET /join: 0 of 5 (5 x 404))",
+        "  then at presto: rows: 8 of 9 (a file: 8 of 9)",
+        "  end offsets: none",
+        "  not judged: orphans of doors",
+    ]
+    stopped = replace(landing, stopped_at="hive", reason="no metastore")
+    assert "  then stopped at hive: no metastore" in stopped.story().splitlines()
+    assert landing.broken("api") == landing.broken("report") == breaches[0]
+    assert replace(landing, breaches=breaches[1:]).broken("hive") is None
+
+
+def test_freshness_is_told_of_tables_that_were_seen() -> None:
+    times = Times(acknowledged=10.0, visible={"doors": 12.5})
+    assert Landing(1, LEDGER, times=times).freshness("doors") == 2.5
+    for landing in (Landing(1, LEDGER, times=times), Landing(1, LEDGER)):
+        with pytest.raises(BadDeclaration, match="when locks was visible"):
+            landing.freshness("locks")
+    with pytest.raises(BadDeclaration, match="when doors was visible"):
+        Landing(1, LEDGER, times=Times(visible={"doors": 1.0})).freshness("doors")
 
 
 def test_a_run_landed_unless_a_stage_stopped_it() -> None:

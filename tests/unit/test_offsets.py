@@ -9,12 +9,16 @@ from hypothesis import strategies as st
 from pytest_sluice.errors import BadDeclaration
 from pytest_sluice.offsets import (
     BadCheckpoint,
+    Batch,
     Committed,
+    batches,
+    begun,
     committed,
     covers,
     interval_seconds,
     lag,
     next_trigger,
+    off_schedule,
     pinned,
 )
 
@@ -69,6 +73,83 @@ def test_a_source_that_has_no_offsets_yet_adds_none() -> None:
     assert committed(Folder({"/c/commits/0": "v1", "/c/offsets/0": offsets("-")}), "/c") == (
         Committed(0, {})
     )
+
+
+def test_a_partition_that_two_sources_read_is_as_far_as_the_slower_of_them() -> None:
+    twice = offsets('{"events":{"0":5,"1":9}}', '{"events":{"0":10,"1":2}}')
+    files = Folder({"/c/commits/0": "v1", "/c/offsets/0": twice})
+    assert committed(files, "/c") == Committed(0, {"events": {0: 5, 1: 2}})
+    assert not covers({"events": {0: 6}}, committed(files, "/c"))
+
+
+def test_sources_that_were_assigned_partitions_of_one_topic_add_up() -> None:
+    split = offsets('{"events":{"0":10}}', '{"events":{"1":7}}')
+    files = Folder({"/c/commits/0": "v1", "/c/offsets/0": split})
+    assert committed(files, "/c") == Committed(0, {"events": {0: 10, 1: 7}})
+
+
+def test_every_source_of_a_query_has_to_be_pinned_and_the_least_counts() -> None:
+    files = Folder({"/c/sources/0/0": '\0v1\n{"events":{"0":10}}', "/c/sources/1/x": ""})
+    assert pinned(files, "/c") is None
+    files.files["/c/sources/1/0"] = b'\0v1\n{"events":{"0":4},"more":{"0":1}}'
+    assert pinned(files, "/c") == {"events": {0: 4}, "more": {0: 1}}
+
+
+def test_a_query_has_begun_the_batch_with_the_highest_number() -> None:
+    files = Folder({f"/c/offsets/{n}": "v1" for n in ("9", "10", ".11.tmp")})
+    assert begun(files, "/c") == 10
+    assert begun(files, "/other") == -1
+
+
+def test_batches_have_the_time_at_which_they_began() -> None:
+    files = Folder({f"/c/offsets/{n}": offsets("{}") for n in (0, 1, 10)})
+    at = 1795536006.263
+    assert batches(files, "/c") == (Batch(0, at), Batch(1, at), Batch(10, at))
+    assert batches(files, "/c", after=1) == (Batch(10, at),)
+
+
+@pytest.mark.parametrize(
+    "metadata", ["[]", "{", '{"batchTimestampMs":"x"}', '{"batchTimestampMs":[]}']
+)
+def test_a_batch_whose_time_cannot_be_read_is_a_named_error(metadata: str) -> None:
+    with pytest.raises(BadCheckpoint, match="/c/offsets/0"):
+        batches(Folder({"/c/offsets/0": offsets("{}", metadata=metadata)}), "/c")
+
+
+@pytest.mark.parametrize(
+    ("state", "was", "will_be", "settled"),
+    [
+        (True, 0, 5000, False),
+        (True, 5000, 5000, True),
+        (True, 0, 0, True),
+        (False, 0, 5000, True),  # without state nothing is kept back
+    ],
+)
+def test_a_later_watermark_brings_about_one_more_batch(
+    state: bool, was: int, will_be: int, settled: bool
+) -> None:
+    metadata = f'{{"batchWatermarkMs":{was},"batchTimestampMs":1}}'
+    files = {
+        "/c/commits/3": f'v1\n{{"nextBatchWatermarkMs":{will_be}}}',
+        "/c/offsets/3": offsets("{}", metadata=metadata),
+    }
+    if state:
+        files["/c/state/0/0/1.delta"] = ""
+    assert committed(Folder(files), "/c") == Committed(3, {}, settled)
+
+
+def at(*starts: float) -> tuple[Batch, ...]:
+    return tuple(Batch(number, start) for number, start in enumerate(starts))
+
+
+def test_a_batch_is_on_time_at_a_multiple_or_when_the_one_before_took_longer() -> None:
+    assert off_schedule("120 seconds", at(37, 120.1, 240.0)) == ()
+    assert off_schedule("120 seconds", at(37, 120.1, 250.0)) == ()
+    assert off_schedule("120 seconds", at(37, 120.1, 244.9)) == ()
+    (early,) = off_schedule("120 seconds", at(37, 38.0, 240.0))
+    assert early.number == 1
+    assert len(off_schedule("120 seconds", at(37, 60, 70, 80))) == 3
+    assert off_schedule("1 second", at(0.1, 0.5, 0.9)) == ()
 
 
 @pytest.mark.parametrize(

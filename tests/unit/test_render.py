@@ -160,6 +160,21 @@ def test_presto_listens_on_every_address_where_it_is_alone() -> None:
     assert f"node.bind-ip={HOST}" in alone.splitlines()
 
 
+@pytest.mark.parametrize("role", [hive.ROLE, presto.ROLE], ids=name_of)
+def test_a_server_without_a_setting_for_it_is_bound_by_a_launcher(role: Role) -> None:
+    argv = rendered(role).argv
+    entries = argv[argv.index("-cp") + 1].split(":")
+    assert entries[:2] == ["/launchers/lib/a.jar", "/launchers/lib/b.jar"]
+    launchers = {
+        "org.apache.hadoop.hive.common.auth.HiveAuthUtils",
+        "pytest_sluice.OwnAddressPresto",
+    }
+    assert launchers & set(argv)
+    assert f"-Dsluice.bind={HOST}" in argv
+    contained = role.render(replace(site(role), contained=True)).argv
+    assert "-Dsluice.bind=0.0.0.0" in contained
+
+
 def test_hive_keeps_its_own_jars_behind_those_of_spark() -> None:
     settings = hdfs.client_settings(PEERS["namenode.rpc"])
     launch = hive.cli(TOOLS, Path("/x"), PEERS["metastore.thrift"], settings, ("-e",))
@@ -186,3 +201,30 @@ def test_the_job_gets_its_trigger_and_its_own_settings_last() -> None:
     assert "spark.master=local[4]" in launch.argv
     assert "spark.hadoop.fs.x=1" in launch.argv
     assert launch.argv[-1] == "/app/job.py"
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        {"spark.sql.shuffle.partitions": "7"},
+        {"spark.ui.enabled": "true"},
+        {"spark.hadoop.dfs.replication": "3"},
+        {"spark.driver.host": "10.0.0.7"},
+        {"spark.master": "spark://there:7077", "spark.executor.memory": "2g"},
+    ],
+    ids=lambda declared: next(reversed(declared)),
+)
+def test_what_the_job_declares_counts_before_what_is_ours(declared: dict[str, str]) -> None:
+    job = Job(Path("/app/job.py"), (), conf=declared)
+    launch = rendered(job_component.role("stream", job, {}, {"dfs.replication": "1"}))
+    words = list(zip(launch.argv, launch.argv[1:], strict=False))
+    told = [word.partition("=") for option, word in words if option == "--conf"]
+    for name, value in declared.items():
+        assert [said for key, _, said in told if key == name] == [value]
+
+
+def test_the_environment_that_the_job_declares_counts_before_what_is_ours() -> None:
+    job = Job(Path("/app/job.py"), (), {"PYSPARK_PYTHON": "/of/the/executors"})
+    found = rendered(job_component.role("stream", job, {}, {})).environment
+    assert found["PYSPARK_PYTHON"] == "/of/the/executors"
+    assert found["PYSPARK_DRIVER_PYTHON"] != "/of/the/executors"

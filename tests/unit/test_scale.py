@@ -66,6 +66,12 @@ def test_the_master_that_is_set_counts_before_the_declared_one() -> None:
     assert conf == {"spark.master": "spark://there:7077", "spark.app.name": "mine"}
 
 
+def test_the_drivers_address_that_is_set_counts_before_the_declared_one() -> None:
+    declared = pipeline(**{"spark.driver.host": "10.0.0.1", "spark.driver.port": "4040"})
+    conf = job(declared, driver_host="10.0.0.7").conf
+    assert (conf["spark.driver.host"], conf["spark.driver.port"]) == ("10.0.0.7", "4040")
+
+
 def test_executors_find_the_driver_where_it_is_said_to_be() -> None:
     conf = job(pipeline(), spark_master="spark://there:7077", driver_host="10.0.0.7").conf
     assert conf["spark.driver.host"] == conf["spark.driver.bindAddress"] == "10.0.0.7"

@@ -1,6 +1,7 @@
 """data/presto.json is what PrestoDB 0.287 answered, request by request; its statistics are cut."""
 
 import json
+import traceback
 from base64 import b64encode
 from dataclasses import replace
 from pathlib import Path
@@ -87,6 +88,45 @@ def test_a_password_goes_over_https_by_the_clients_own_means(
     assert network.sent[0].url == "https://presto:8443/v1/statement"
     assert network.sent[0].headers["Authorization"] == f"Basic {b64encode(b'gate:hush').decode()}"
     assert network.sent[0].headers["X-Presto-User"] == "gate"
+
+
+@pytest.mark.parametrize("raised", [requests.ConnectionError, KeyboardInterrupt, KeyError])
+def test_no_frame_that_holds_the_password_is_left_in_what_is_raised(
+    monkeypatch: pytest.MonkeyPatch, raised: type[BaseException]
+) -> None:
+    def send(_self: object, request: requests.PreparedRequest, **_options: object) -> None:
+        try:
+            raise OSError(len(request.headers))
+        except OSError as error:
+            raise raised("cut off") from error
+
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
+    access = PrestoAccess("gate", Secret("hush"), https=True)
+    client = Presto("presto", 8443, "games", PRESTO.catalogs, access)
+    try:
+        raise LookupError("of somebody else")
+    except LookupError as error:
+        outer = error
+        with pytest.raises((raised, QueryFailed)) as caught:
+            client.query("select 1")
+    assert outer.__traceback__  # whoever was at work before keeps all of theirs
+    left = [caught.value]
+    while cause := left[-1].__cause__:
+        left.append(cause)
+    assert isinstance(left[-1], OSError)
+    traces = [traceback.extract_tb(error.__traceback__) for error in left]
+    files = {Path(frame.filename).name for trace in traces for frame in trace}
+    assert files <= {"test_sql.py", "sql.py"}
+    assert "send" not in {frame.name for trace in traces for frame in trace}
+
+
+def test_without_a_password_the_frames_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    replay(monkeypatch, answer(500))
+    with pytest.raises(QueryFailed, match="HTTP_ERROR") as caught:
+        PRESTO.query("select 1")
+    cause = caught.value.__cause__
+    assert cause is not None
+    assert len(traceback.extract_tb(cause.__traceback__)) > 2
 
 
 def test_a_refused_query_has_prestos_name_and_message_and_the_sql(

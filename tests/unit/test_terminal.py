@@ -119,6 +119,11 @@ def test_a_few_rows_are_told_and_more_are_counted(rows: int, told: str) -> None:
     assert entry(replace(BY_NAME, measured={"fact": few}), 120)[1] == f"        {told}"
 
 
+def test_what_was_not_swept_is_told() -> None:
+    event = {"kind": "not swept", "at": 5.0, "what": "/tmp/sluice-x is a link: it is left alone"}
+    assert sentence(event) == "not swept: /tmp/sluice-x is a link: it is left alone"
+
+
 def test_figures_that_are_the_same_under_both_mappings_are_told_once() -> None:
     both = {"position": BLUE, "name": BLUE}
     verdict = replace(BY_NAME, outcome="holds", expected_mapping="both", measured=both)

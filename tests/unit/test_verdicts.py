@@ -72,6 +72,13 @@ def test_a_long_result_is_cut_with_a_word_on_the_rest() -> None:
     assert len(text.splitlines()) < 60
 
 
+def test_a_result_that_is_shown_whole_has_no_rest() -> None:
+    whole = Result(("n",), ("bigint",), tuple((n,) for n in range(40)))
+    assert "more" not in Verdict("1", "s", "fails", {"fact": whole}, "q").text()
+    longer = Result(("n",), ("bigint",), tuple((n,) for n in range(41)))
+    assert "... and 1 rows more" in Verdict("1", "s", "fails", {"fact": longer}, "q").text()
+
+
 def test_a_fact_is_a_verdict_without_a_query() -> None:
     held = Verdict.of_fact("12", "Nothing is left.", True, "no process, no port")
     assert (held.outcome, held.as_expected) == ("holds", True)

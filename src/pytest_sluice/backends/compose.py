@@ -5,6 +5,7 @@ of a run is one more container of its service (``docker compose run``), so that 
 paused and read by itself, as every role.
 """
 
+import os
 import shlex
 import subprocess
 import threading
@@ -13,8 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pytest_sluice.backends.docker_roles import PROGRAM, DockerRoles, bindings, inner_port
-from pytest_sluice.backends.engine import container, containers, told
+from pytest_sluice.backends.containers import LABEL, docker_name
+from pytest_sluice.backends.docker_roles import (
+    LAUNCHED,
+    PROGRAM,
+    DockerRoles,
+    bindings,
+    inner_port,
+)
+from pytest_sluice.backends.engine import container, labelled, told
 from pytest_sluice.cluster import Cluster
 from pytest_sluice.contracts import Endpoint, Role
 from pytest_sluice.errors import ServiceNotReady
@@ -83,6 +91,7 @@ class ComposeBackend(DockerRoles):
         super().__init__(cluster, roles, logs, project.label)
         self._project = project
         self._services = {role.name: role.service for role in roles}
+        self._ids: dict[str, str] = {}
 
     def ask_image(self, *words: str) -> bytes:
         """In a container for components, of which a project has one or the other."""
@@ -152,8 +161,13 @@ class ComposeBackend(DockerRoles):
                 remedy=f"declare it in {', '.join(self._project.files)}, and let docker_setup "
                 "bring it up",
             )
+        start = self.to_run(role)
         options = ["--detach", "--no-deps", "--name", self._name(role.name), *self._publish(role)]
-        self._compose("run", *options, role.service, *self.start_command(role))
+        for label in (f"{LAUNCHED}={start.digest}", own_label(self.cluster)):
+            options += ["--label", label]
+        for name in start.environment:  # compose has its value from its own environment
+            options += ["--env", name]
+        self._compose(start.environment, "run", *options, role.service, *start.command)
 
     def _publish(self, role: Role) -> list[str]:
         words = []
@@ -162,9 +176,13 @@ class ComposeBackend(DockerRoles):
             words += ["--publish", f"{self.cluster.claim(role.name, port, number)}:{number}"]
         return words
 
-    def _compose(self, *words: str) -> None:
+    def _compose(self, environment: Mapping[str, str], *words: str) -> None:
         done = subprocess.run(
-            self._project.argv(*words), capture_output=True, text=True, check=False
+            self._project.argv(*words),
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             raise ServiceNotReady(
@@ -173,16 +191,27 @@ class ComposeBackend(DockerRoles):
             )
 
     def _first_of(self, services: Sequence[str]) -> Any:
-        """The container of the first of these services that has one; None where none has."""
-        by_service = {
-            each.labels.get(SERVICE): each
-            for each in containers(self.label)
-            if each.labels.get(ONE_OFF) != "True"
+        """The container of the first of these services that has one; None where none has.
+
+        It is asked for by its id as soon as that is known: whoever waits asks many times a second.
+        """
+        if (known := self._ids.get(services[0])) and (found := container(known)):
+            return found
+        ids = {
+            labels[SERVICE]: number
+            for number, labels in labelled(self.label).items()
+            if labels.get(ONE_OFF) != "True"
         }
-        return next((by_service[name] for name in services if name in by_service), None)
+        self._ids |= ids
+        return next((container(ids[name]) for name in services if name in ids), None)
 
     def _name(self, role: str) -> str:
         return f"{self._project.name}-{role}"
+
+
+def own_label(cluster: Cluster) -> str:
+    """The label of the components that a session runs in a project, whosever that is."""
+    return f"{LABEL}={docker_name(cluster)}"
 
 
 def variables(cluster: Cluster, roles: Sequence[Role], root: Path) -> dict[str, str]:

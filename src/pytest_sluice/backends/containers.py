@@ -10,7 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pytest_sluice.backends.docker_roles import PROGRAM, DockerRoles, inner_port, promise_removal
+from pytest_sluice.backends.docker_roles import (
+    LAUNCHED,
+    PROGRAM,
+    DockerRoles,
+    Start,
+    inner_port,
+    promise_removal,
+)
 from pytest_sluice.backends.engine import container, discard, engine, told
 from pytest_sluice.cluster import Cluster
 from pytest_sluice.contracts import Endpoint, Role
@@ -71,11 +78,13 @@ class ContainersBackend(DockerRoles):
         """A container by testcontainers; its reaper is not needed, since the supervisor reaps."""
         from testcontainers.core.container import DockerContainer
 
-        made = DockerContainer(self._image)
-        made.with_name(self._name(role.name)).with_command(self.start_command(role))
+        start = self.to_run(role)
+        made = DockerContainer(self._image, env=dict(start.environment))
+        made.with_name(self._name(role.name)).with_command(list(start.command))
         made.with_volume_mapping(self._root, str(self._root), "ro")
         made.with_network(self._network()).with_network_aliases(role.name)
-        made.with_kwargs(labels=self._labels, init=True, mem_limit=MEMORY)
+        labels = {**self._labels, LAUNCHED: start.digest}
+        made.with_kwargs(labels=labels, init=True, mem_limit=MEMORY)
         # Its own way to bind a port has no place for the address.
         made.ports = self._ports(role)  # type: ignore[assignment]
         with told(f"start {role.name}"), _without_reaper():
@@ -91,14 +100,14 @@ class ContainersBackend(DockerRoles):
         discard(self.label)
         self.cluster.undone(self.label)
 
-    def start_command(self, role: Role) -> list[str]:
+    def to_run(self, role: Role) -> Start:
         """A service knows how to make its first state; a component is rendered here."""
         if role.name not in self._services:
-            return super().start_command(role)
+            return super().to_run(role)
         site = self.site(role)
         peers = [f"--peer={name}={where}" for name, where in site.peers.items()]
         published = [f"--published={port}={where}" for port, where in site.published.items()]
-        return [*PROGRAM, "serve", role.name, f"--host={role.name}", *peers, *published]
+        return Start((*PROGRAM, "serve", role.name, f"--host={role.name}", *peers, *published))
 
     def _ports(self, role: Role) -> dict[str, tuple[str, int]]:
         numbers = {role.outside.get(port, inner_port(role, port)) for port in role.ports}
@@ -112,7 +121,9 @@ class ContainersBackend(DockerRoles):
         network = Network(docker_network_kw={"labels": self._labels})
         network.name = self.prefix
         with self.cluster.lock("network"), told("make a network"):
-            if not engine().networks.list(names=[self.prefix]):
+            # The engine's own filter takes every network that has the name as a part of its own.
+            there = engine().networks.list(names=[self.prefix])
+            if self.prefix not in [each.name for each in there]:
                 network.create()
         return network
 

@@ -1,9 +1,12 @@
 """What the backends on a Docker engine share: a role is a container, whoever made it."""
 
+import json
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -16,17 +19,33 @@ from pytest_sluice.contracts import Completed, Endpoint, Launch, Role, Site, Too
 from pytest_sluice.errors import ServiceNotReady, SluiceError
 from pytest_sluice.launching import CONTAINED
 from pytest_sluice.waiting import Deadline, NotYet, WaitTimeout, wait_for
-from pytest_sluice.wire import launch_json, tools_from_json
+from pytest_sluice.wire import LAUNCH, launch_json, tools_from_json
 
 # In the image: what starts a role.
 PROGRAM = ("python3", "-m", "pytest_sluice")
 
 SIGKILLED = 137  # what a shell would say, and so the engine
 OUT_OF_TIME = 124  # of timeout(1)
+# The label of a container that we made: the digest of what it was made to run.
+LAUNCHED = "pytest-sluice.launch"
 # The end of a process that was sent SIGKILL, as the engine takes note of it.
 KILL_SECONDS = 30.0
 # Ports for which any free one will do have numbers from here on, in each container the same.
 FIRST_FREE_PORT = 47130
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a container is made to run; its environment is what no list of processes shows."""
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """Another one for whatever else is to be run."""
+        told = json.dumps([self.command, dict(self.environment)], sort_keys=True)
+        return sha256(told.encode()).hexdigest()
 
 
 class DockerRoles(ABC):
@@ -71,10 +90,16 @@ class DockerRoles(ABC):
         """Where the host reaches a port of a role's container."""
 
     def start(self, role: Role) -> None:
-        """Make the role's container, or start it again where it is dead."""
+        """Make the role's container, or start it again where it is dead.
+
+        A dead one that was made to run something else is removed, and made anew.
+        """
         self._roles.setdefault(role.name, role)
         with self.cluster.lock(role.name):
             found = self.find(role.name)
+            if found is not None and self._is_outdated(found, role):
+                self._remove(role.name, found)
+                found = None
             if found is None:
                 self.create(role)
             elif not found.attrs["State"]["Running"]:
@@ -96,10 +121,10 @@ class DockerRoles(ABC):
     def exec(self, role: str, launch: Launch, *, seconds: float = 60) -> Completed:
         """Run a command in the role's container."""
         limit = ("timeout", "--kill-after=1", f"{seconds:g}")
-        command = [*limit, *PROGRAM, "launch", launch_json(launch)]
-        started = monotonic()
+        command, order = [*limit, *PROGRAM, "launch"], {LAUNCH: launch_json(launch)}
+        found, started = self._required(role), monotonic()
         with told(f"run {launch.argv[0]} in {role}"):
-            code, (out, err) = self._required(role).exec_run(command, demux=True)
+            code, (out, err) = found.exec_run(command, environment=order, demux=True)
         completed = Completed(code, out or b"", err or b"")
         is_late = monotonic() - started >= seconds
         if code == OUT_OF_TIME or (code == SIGKILLED and is_late):
@@ -182,10 +207,21 @@ class DockerRoles(ABC):
             contained=True,
         )
 
-    def start_command(self, role: Role) -> list[str]:
+    def to_run(self, role: Role) -> Start:
         """What the role's container runs, in a folder of the role's own."""
         site = self.site(role)
-        return [*PROGRAM, "launch", launch_json(role.render(site), site.directory)]
+        order = launch_json(role.render(site), site.directory)
+        return Start((*PROGRAM, "launch"), {LAUNCH: order})
+
+    def _is_outdated(self, found: Any, role: Role) -> bool:
+        made = found.labels.get(LAUNCHED)  # none where we did not make it
+        is_dead = not found.attrs["State"]["Running"]
+        return is_dead and made is not None and made != self.to_run(role).digest
+
+    def _remove(self, role: str, found: Any) -> None:
+        self._save_log(f"{role}-{found.short_id}", found)
+        with told(f"remove {found.name}"):
+            found.remove(v=True)
 
     def _inside(self, peer: str) -> Endpoint:
         role, _, port = peer.partition(".")

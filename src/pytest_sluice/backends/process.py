@@ -9,8 +9,8 @@ from pathlib import Path
 from pytest_sluice.access import Access
 from pytest_sluice.backends.stories import SEARCHED_LINES, died, known, overdue
 from pytest_sluice.cluster import Cluster
-from pytest_sluice.contracts import Completed, Endpoint, Launch, Role, Site, Tools, View
-from pytest_sluice.launching import environment, lay_out, make_state
+from pytest_sluice.contracts import NO_COMMAND, Completed, Endpoint, Launch, Role, Site, Tools, View
+from pytest_sluice.launching import environment, lay_out, make_state, missing
 
 # Of the process, not of a backend: two backends of one cluster must not share a command's files.
 COMMANDS = itertools.count(1)
@@ -50,10 +50,7 @@ class ProcessBackend:
 
     def endpoint(self, role: str, port: str, view: View = "host") -> Endpoint:
         """The role's port on the cluster's own address, which is the same from every side."""
-        known = self._known(role)
-        # A port on every interface would be taken from a second cluster: any free one.
-        preferred = 0 if known.wildcard else known.ports[port]
-        return self.cluster.claim(role, port, preferred, wildcard=known.wildcard)
+        return self.cluster.claim(role, port, self._known(role).ports[port])
 
     def endpoints(self, role: str, port: str, view: View = "host") -> tuple[Endpoint, ...]:
         """The one address: a role is one process."""
@@ -61,6 +58,8 @@ class ProcessBackend:
 
     def exec(self, role: str, launch: Launch, *, seconds: float = 60) -> Completed:
         """Run a command as a process of the cluster; its output goes to a file of its own."""
+        if lacking := missing(launch, os.environ):
+            return Completed(NO_COMMAND, b"", lacking.encode())
         name = f"{role}-command-{os.getpid()}-{next(COMMANDS)}"
         directory = launch.directory or self.scratch(name)
         directory.mkdir(parents=True, exist_ok=True)

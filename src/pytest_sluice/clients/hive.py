@@ -43,6 +43,12 @@ class Hive:
         return completed.stdout.decode("utf-8", "replace")
 
 
+def identifier(name: str) -> str:
+    """A name as the CLI takes any: in backticks, and no semicolon of it ends the statement."""
+    escaped = name.replace("`", "``").replace(";", "\\;")
+    return f"`{escaped}`"
+
+
 def _without_frames(output: str) -> list[str]:
     """The lines of a log less the frames of its stack traces, which bury the reason."""
     return [line for line in output.splitlines() if not line.startswith("\tat ")]

@@ -1,6 +1,7 @@
 """The Spark application of the pipeline under test, as a role: spark-submit, client mode."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,6 +40,31 @@ MODULE_OPTIONS = (
     "-Djdk.reflect.useDirectMethodHandle=false",
     "-Dio.netty.tryReflectionSetAccessible=true",
 )
+
+
+# Each start of a query has a runId of its own. Its thread names that and the query's id, and tells
+# where it resumes; Spark's own logging.level of the root, which jobs set, leaves it as it is.
+QUERIES_LOGGED = """\
+logger.queries.name = org.apache.spark.sql.execution.streaming.runtime.MicroBatchExecution
+logger.queries.level = info
+logger.queries.additivity = false
+logger.queries.appenderRef.queries.ref = queries
+appender.queries.type = Console
+appender.queries.name = queries
+appender.queries.target = SYSTEM_ERR
+appender.queries.layout.type = PatternLayout
+appender.queries.layout.pattern = %d{HH:mm:ss.SSS} %-5p %c{1}: %m [%t]%n
+"""
+_BEGUN = re.compile(
+    r"(?:Resuming at batch|Starting new streaming query).*"
+    r"\[id = (?P<query>[0-9a-f-]+), runId = (?P<start>[0-9a-f-]+)"
+)
+
+
+def begun(lines: Iterable[str]) -> set[tuple[str, str]]:
+    """The starts of queries that a job's log tells of: a query's id, and that of the start."""
+    found = (_BEGUN.search(line) for line in lines)
+    return {(match["query"], match["start"]) for match in found if match}
 
 
 def role(name: str, job: Job, values: Mapping[str, str], hdfs: Mapping[str, str]) -> Role:
@@ -100,7 +126,7 @@ def submit(
             options=(*MODULE_OPTIONS, log_option(site.directory)),
         ),
         environment=_environment(site),
-        files=log_file(),
+        files={"log4j2.properties": log_file()["log4j2.properties"] + QUERIES_LOGGED},
     )
 
 

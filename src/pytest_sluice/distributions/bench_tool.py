@@ -4,8 +4,10 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from typing import Self
 
 from pytest_sluice.distributions.problems import ProvisioningFailed
+from pytest_sluice.errors import SluiceError
 
 PACKAGES = {
     "Debian, Ubuntu": "apt-get install apache2-utils",
@@ -19,14 +21,18 @@ Which = Callable[[str], str | None]
 Run = Callable[[Sequence[str], Mapping[str, str]], int]
 
 
-class AbMissing(ProvisioningFailed):
-    """`ab` is not on the PATH and could not be installed."""
+class BenchMissing(SluiceError):
+    """`ab` is not there where it shall run: the machine lacks it, and the API is not to blame."""
 
     @classmethod
-    def told(cls, *facts: str) -> "AbMissing":
+    def told(cls, *facts: str) -> Self:
         """``facts`` are what was tried."""
         ways = "; ".join(f"{system}: {how}" for system, how in PACKAGES.items())
         return cls("Apache Bench (`ab`) is missing", checked=facts, remedy=f"install it: {ways}")
+
+
+class AbMissing(BenchMissing, ProvisioningFailed):
+    """`ab` is not on the PATH and could not be installed."""
 
 
 def ensure_ab(which: Which = shutil.which, run: Run | None = None) -> str:

@@ -1,15 +1,20 @@
 """The cache outside the clone: where distributions are, and whether they still are as verified."""
 
 import os
+import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from platformdirs import user_cache_dir
 
 from pytest_sluice.distributions import manifest
+from pytest_sluice.distributions.listing import exposure
 from pytest_sluice.distributions.lock import Distribution, Lock, committed, find
-from pytest_sluice.distributions.problems import NotProvisioned
+from pytest_sluice.distributions.manifest import Manifest
+from pytest_sluice.distributions.problems import Exposed, NotProvisioned
+from pytest_sluice.distributions.straight import straight
 
 ENVIRONMENT = "SLUICE_CACHE"
 
@@ -43,18 +48,36 @@ class Place:
         return self.root / f"{self.distribution.directory}.json"
 
     @property
+    def seen(self) -> Path:
+        """Which files this machine has read and found right, beside it."""
+        return self.root / f"{self.distribution.directory}.seen.json"
+
+    @property
     def guard(self) -> Path:
         """The lock file that lets one process at a time set it up."""
         return self.root / "locks" / f"{self.distribution.directory}.lock"
 
     def check(self, thorough: bool = False) -> None:
-        """Raise NotProvisioned unless the directory is what was verified; never writes."""
+        """Raise NotProvisioned unless the directory is what was verified.
+
+        Raises Exposed where others may change it. Writes nothing but what it has ``seen``.
+        """
+        self.require_own()
         recorded = manifest.read(self.manifest)
         if recorded is None or not self.directory.is_dir():
             raise NotProvisioned.absent(self.distribution.name, self.directory)
-        locked = self.distribution.locked
-        if wrong := manifest.faults(self.directory, recorded, locked, thorough):
+        if wrong := self._faults(recorded, thorough):
             raise NotProvisioned.damaged(self.distribution.name, self.directory, wrong)
+
+    def _faults(self, recorded: Manifest, thorough: bool) -> list[str]:
+        if self.directory.is_symlink():
+            return [f"{self.directory}: a link"]
+        locked = self.distribution.locked
+        return manifest.faults(self.directory, recorded, locked, thorough, seen=self.seen)
+
+    def require_own(self) -> None:
+        """Raise Exposed where others may change the root, the directory or what is beside it."""
+        require_own(self.root, self.directory, self.manifest, self.seen)
 
     def well(self, thorough: bool = False) -> bool:
         """True if ``check`` finds nothing."""
@@ -65,6 +88,19 @@ class Place:
         return True
 
 
+def require_own(root: Path, *paths: Path) -> None:
+    """Raise Exposed where others may change the cache's root or one of the paths directly below."""
+    exposed = {}
+    for path in (root, *paths):
+        with suppress(FileNotFoundError):
+            # The root may be a link to a larger disk; what is below it may be none.
+            found = path.stat() if path == root else path.lstat()
+            if (why := exposure(found)) and not stat.S_ISLNK(found.st_mode):
+                exposed[str(path.relative_to(root))] = why
+    if exposed:
+        raise Exposed.below(root, exposed)
+
+
 def require(name: str) -> Path:
     """The verified directory of a distribution; raises NotProvisioned with the remedy."""
     place = Place(cache_root(), find(committed(), name))
@@ -73,9 +109,16 @@ def require(name: str) -> Path:
 
 
 def jars(name: str) -> tuple[Path, ...]:
-    """The jars of a distribution's classpath, sorted by name; raises NotProvisioned."""
-    folder = require(name) / find(committed(), name).classpath
-    return tuple(sorted(folder.glob("*.jar")))
+    """The jars of a distribution's classpath, sorted by name; raises NotProvisioned.
+
+    They are those that the manifest names, and no more than that is believed of the folder.
+    """
+    directory, distribution = straight(cache_root()) / require(name).name, find(committed(), name)
+    listed = manifest.read(Place(cache_root(), distribution).manifest) or {}
+    found = (PurePosixPath(path) for path in listed)
+    folder = PurePosixPath(distribution.classpath)
+    wanted = (path for path in found if path.parent == folder and path.suffix == ".jar")
+    return tuple(sorted(directory / path for path in wanted))
 
 
 def java() -> Path:

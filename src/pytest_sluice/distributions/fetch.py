@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Event
 from typing import IO
 
+from pytest_sluice.distributions.listing import make_folder
 from pytest_sluice.distributions.lock import Artifact
 from pytest_sluice.distributions.maven import Source, Unreachable
 from pytest_sluice.distributions.problems import DiskFull, NetworkDown, WrongContent
@@ -42,7 +43,7 @@ class Fetcher:
         Raises WrongContent, NetworkDown, DiskFull, or Stopped.
         """
         part = target.with_name(target.name + SUFFIX)
-        part.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(part.parent)
         got = ""
         for _ in range(DOWNLOADS):
             got = self._download(artifact, part, advance)

@@ -1,11 +1,23 @@
-"""What a finished directory holds, kept beside it, so that a look at each file's stat is enough."""
+"""What a finished directory holds, kept beside it: the size, time and sha256 of each file."""
 
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from threading import Timer
+
+from pytest_sluice.distributions.listing import look
+from pytest_sluice.distributions.problems import Exposed
+from pytest_sluice.distributions.seen import Seen
+
+THREADS = 4
+NOTICE_SECONDS = 2.0
+
+Stats = Mapping[str, os.stat_result]
 
 
 @dataclass(frozen=True)
@@ -45,6 +57,7 @@ def write(path: Path, manifest: Manifest) -> None:
     partial = path.with_name(f"{path.name}.part")
     text = json.dumps({name: asdict(entry) for name, entry in sorted(manifest.items())}, indent=0)
     partial.write_text(text, "utf-8")
+    partial.chmod(0o644)
     partial.replace(path)
 
 
@@ -57,35 +70,75 @@ def read(path: Path) -> Manifest | None:
 
 
 def faults(
-    directory: Path, manifest: Manifest, locked: Mapping[str, str], thorough: bool = False
+    directory: Path,
+    manifest: Manifest,
+    locked: Mapping[str, str],
+    thorough: bool = False,
+    *,
+    seen: Path | None = None,
+    apart: Collection[str] = (),
 ) -> list[str]:
-    """Every file that is missing, changed, added or not as locked, a line each.
+    """Every file that is missing, changed, added, a link, or not as locked, a line each.
 
-    A file is read only where its stat differs, or if ``thorough``.
+    A file is read where the file ``seen`` does not know it as it is, or if ``thorough``; what was
+    read and is right is noted there. The top entries named ``apart`` are not looked at. Raises
+    Exposed where others may change a file or a folder.
     """
+    listing = look(directory, apart)
+    if listing.exposed:
+        below = {f"{directory.name}/{path}": how for path, how in listing.exposed.items()}
+        raise Exposed.below(directory.parent, below)
     wrong = [f"{p}: not the file of the lock" for p, d in locked.items() if _other(manifest, p, d)]
-    top = str(directory)  # plain strings: this runs in every session, over a thousand files
-    for path, entry in manifest.items():
-        if fault := _fault(os.path.join(top, path), entry, thorough):
-            wrong.append(f"{path}: {fault}")
-    known = manifest.keys()
-    return [*wrong, *(f"{path}: added" for path in present(directory) if path not in known)]
+    wrong += [f"{path}: {what}" for path, what in listing.odd.items()]
+    wrong += _changed(directory, manifest, listing.files, Seen(seen), thorough)
+    return [*wrong, *(f"{path}: added" for path in listing.files if path not in manifest)]
 
 
 def _other(manifest: Manifest, path: str, digest: str) -> bool:
     return path not in manifest or manifest[path].sha256 != digest
 
 
-def _fault(path: str, entry: Entry, thorough: bool) -> str:
+def _changed(
+    directory: Path, manifest: Manifest, files: Stats, seen: Seen, thorough: bool
+) -> Iterator[str]:
+    """A line for each file that is missing or changed; the others are noted as seen."""
+    right, unread = dict[str, tuple[os.stat_result, str]](), list[str]()
+    for path, entry in manifest.items():
+        found = files.get(path)
+        if found is None:
+            yield f"{path}: missing"
+        elif found.st_size != entry.size:
+            yield f"{path}: changed ({found.st_size:,} bytes, verified were {entry.size:,})"
+        elif seen.knows(path, found, entry.sha256) and not thorough:
+            right[path] = found, entry.sha256
+        else:
+            unread.append(path)
+    for path, digest in _read_again(directory, unread, sum(files[p].st_size for p in unread)):
+        if digest == manifest[path].sha256:
+            right[path] = files[path], digest
+        else:
+            yield f"{path}: changed (another sha256)"
+    seen.keep(right)
+
+
+def _read_again(directory: Path, paths: Sequence[str], size: int) -> Iterable[tuple[str, str]]:
+    """Each path with the file's sha256; says so on stderr where it takes a while."""
+    if not paths:
+        return ()
+    line = f"sluice reads {len(paths)} files of {directory} again ({size >> 20} MiB): new here"
+    notice = Timer(NOTICE_SECONDS, lambda: _tell(line))
+    notice.daemon = True
+    notice.start()
     try:
-        stat = os.stat(path)
-    except OSError:
-        return "missing"
-    if entry.unchanged(stat) and not thorough:
-        return ""
-    if stat.st_size != entry.size:
-        return f"changed ({stat.st_size:,} bytes, verified were {entry.size:,})"
-    return "" if sha256_of(Path(path)) == entry.sha256 else "changed (another sha256)"
+        with ThreadPoolExecutor(THREADS) as pool:
+            digests = pool.map(lambda path: sha256_of(directory / path), paths)
+            return list(zip(paths, digests, strict=True))
+    finally:
+        notice.cancel()
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def present(directory: Path) -> Iterator[str]:

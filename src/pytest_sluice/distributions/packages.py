@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path, PurePosixPath
 
 from pytest_sluice.distributions.fetch import SUFFIX
+from pytest_sluice.distributions.listing import WRITABLE_BY_OTHERS, exposure, make_folder
 from pytest_sluice.distributions.lock import LockedFile, Tree
 from pytest_sluice.distributions.manifest import sha256_of
 from pytest_sluice.distributions.problems import BadPackage
@@ -35,14 +36,19 @@ def bring(tree: Tree, origin: Path, target: Path, file: LockedFile) -> None:
 
 
 def link(origin: Path, target: Path) -> None:
-    """A hard link where the file system allows one that we own, else a copy with mode and time."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if origin.stat().st_uid == os.getuid():
+    """A hard link to a file that we own and nobody else may write, where the file system allows.
+
+    Else a copy with mode and time, which nobody else may write.
+    """
+    make_folder(target.parent)
+    found = origin.stat()
+    if found.st_uid == os.geteuid() and not exposure(found):
         with suppress(OSError):
             os.link(origin, target)
             return
     half = target.with_name(target.name + SUFFIX)
     shutil.copy2(origin, half)
+    half.chmod(found.st_mode & 0o7777 & ~WRITABLE_BY_OTHERS)
     half.replace(target)
 
 

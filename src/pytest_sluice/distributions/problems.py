@@ -1,6 +1,7 @@
 """What can go wrong while a distribution is fetched, kept or asked for; each with its remedy."""
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pytest_sluice.errors import SluiceError
@@ -26,6 +27,37 @@ class NotProvisioned(SluiceError):
         cause = f"distribution '{name}' was changed after it was verified: {len(faults)} file(s)"
         checked = [f"directory {directory}", *faults[:5], *more]
         return cls(cause, checked=checked, remedy=f"{REMEDY}, which heals it")
+
+
+class Exposed(SluiceError):
+    """Others than this user and root may change files that would be executed."""
+
+    @classmethod
+    def below(cls, root: Path, exposed: Mapping[str, str]) -> "Exposed":
+        """``exposed`` says by path, relative to the cache's root, how others may change it."""
+        facts = [f"{root / path}: {how}" for path, how in exposed.items()]
+        more = [f"... and {len(facts) - 5} more"] if len(facts) > 5 else []
+        return cls(
+            "other users may change files of the cache, which this user would execute",
+            checked=[*facts[:5], *more],
+            remedy=(
+                f"let their owner run `chmod -R go-w {shlex.quote(str(root))}`; or set "
+                f"SLUICE_CACHE to a folder of your own, and {REMEDY}"
+            ),
+        )
+
+
+class NoStraightPath(SluiceError):
+    """The cache's path has a letter that Java encodes, and no link to it could be made."""
+
+    @classmethod
+    def to(cls, path: Path, fact: str) -> "NoStraightPath":
+        """``fact`` says what is wrong with the link."""
+        return cls(
+            "Java cannot use class data archives below the path of the cache, nor a link to it",
+            checked=[f"the cache is {path}", fact],
+            remedy=f"set SLUICE_CACHE to a path of ASCII letters without a space, and {REMEDY}",
+        )
 
 
 class BadLock(SluiceError):

@@ -13,6 +13,7 @@ from filelock import FileLock
 from pytest_sluice.distributions import manifest, packages
 from pytest_sluice.distributions.cache import Place, cache_root, select
 from pytest_sluice.distributions.fetch import SUFFIX, Fetcher, no_room
+from pytest_sluice.distributions.listing import look, make_folder, withdraw
 from pytest_sluice.distributions.lock import Artifact, LockedFile, Tree, committed
 from pytest_sluice.distributions.maven import MavenSource
 from pytest_sluice.distributions.problems import DiskFull
@@ -46,7 +47,7 @@ class Provisioner:
         name = self.place.distribution.name
         files = self._files()
         self.report.begin(name, sum({file.sha256: file.size for file in files.values()}.values()))
-        self.place.guard.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.place.guard.parent)
         with FileLock(self.place.guard):
             self.report.end(name, self._complete(files))
 
@@ -60,7 +61,8 @@ class Provisioner:
 
     def _complete(self, files: dict[str, LockedFile]) -> str:
         if self.place.well(self.thorough):
-            manifest.restore_times(self.place.directory, manifest.read(self.place.manifest) or {})
+            recorded = manifest.read(self.place.manifest) or {}
+            manifest.restore_times(self.place.directory, recorded)
             return "already complete"
         outcome = self._take_back()
         try:
@@ -73,18 +75,24 @@ class Provisioner:
 
     def _take_back(self) -> str:
         """Move a damaged directory into staging, where its good files are kept."""
+        if self.place.directory.is_symlink():
+            self.place.directory.unlink()
         if not self.place.directory.exists():
             return "resumed" if self.place.staging.exists() else "complete"
         if self.place.staging.exists():
             shutil.rmtree(self.place.staging)
-        self.place.staging.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.place.staging.parent)
         self.place.directory.rename(self.place.staging)
         return "healed"
 
     def _keep_verified(self, files: dict[str, LockedFile]) -> None:
         """Delete from staging whatever is not, by its sha256, a file that belongs there."""
-        halves = {path + SUFFIX for path in files}
-        there = [p for p in manifest.present(self.place.staging) if p not in halves]
+        if not self.place.staging.is_dir():
+            return
+        halves, listing = {path + SUFFIX for path in files}, look(self.place.staging)
+        for path in listing.odd:
+            (self.place.staging / path).unlink()
+        there = [path for path in listing.files if path not in halves]
         self._each(lambda path: self._judge(path, files.get(path)), there)
 
     def _judge(self, path: str, file: LockedFile | None) -> None:
@@ -126,6 +134,7 @@ class Provisioner:
         """Record the files, then let the directory appear."""
         for path in files:
             os.utime(self.place.staging / path, ns=(STAMP, STAMP))
+        withdraw(self.place.staging)
         digests = {path: file.sha256 for path, file in files.items()}
         manifest.write(self.place.manifest, manifest.record(self.place.staging, digests))
         self.place.staging.rename(self.place.directory)

@@ -3,14 +3,14 @@
 A list of plain values in a file, so that another process can remove what a killed one made.
 """
 
-import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pytest_sluice import jsonl
 from pytest_sluice.clients.hdfs import Hdfs
+from pytest_sluice.clients.hive import identifier
 from pytest_sluice.clients.kafka import Kafka
 from pytest_sluice.errors import SluiceError
 
@@ -61,16 +61,11 @@ class Belongings:
         return list(things)
 
     def _append(self, entry: object) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        jsonl.append(self.path, entry)
 
     def _entries(self) -> Iterator[dict[str, dict[str, Any]]]:
         if self.path.exists():
-            for line in self.path.read_text(encoding="utf-8").splitlines(keepends=True):
-                if line.endswith("\n"):  # else a kill cut it off, and the thing was never made
-                    yield json.loads(line)
+            yield from jsonl.entries(self.path.read_bytes())
 
 
 @dataclass(frozen=True)
@@ -84,7 +79,8 @@ class Hands:
     def remove(self, things: Sequence[Thing]) -> None:
         """Remove things of one kind; nothing where they are gone already."""
         if things[0].kind == "schema":  # one process for all, since it takes seconds
-            self.hive("; ".join(f"drop database if exists {each.name} cascade" for each in things))
+            names = [identifier(each.name) for each in things]
+            self.hive("; ".join(f"drop database if exists {name} cascade" for name in names))
             return
         for thing in things:
             match thing.kind:

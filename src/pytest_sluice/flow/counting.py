@@ -1,13 +1,13 @@
 """Counting a run's messages and rows; a service that does not answer at once is asked again."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from pytest_sluice.clients.kafka import Message
 from pytest_sluice.declaration import Stage, Table
-from pytest_sluice.flow.hops import Broke, patiently
+from pytest_sluice.flow.hops import Broke, Stopped, patiently
 from pytest_sluice.flow.run import Run
 from pytest_sluice.ledger import count_kinds, text_field
 from pytest_sluice.offsets import BadCheckpoint
@@ -66,8 +66,11 @@ class TopicCount:
         self.ends = asked(self._run, "kafka", "asking for the end offsets", topic.end_offsets)
         return self.ends
 
-    def await_messages(self, number: int) -> None:
-        """Wait until so many messages have come since the baseline, or no more come."""
+    def await_messages(self, number: int, wanted: Collection[str] = ()) -> None:
+        """Wait until so many messages have come since the baseline, or no more come.
+
+        ``wanted`` are ids that have to be among them, where ids are declared.
+        """
         deadline = self._run.deployment.deadline(MESSAGES_SECONDS)
         before = self.ends
 
@@ -78,6 +81,8 @@ class TopicCount:
                 deadline.extend()
             if (found := self._since_baseline()) < number:
                 raise NotYet(f"{found} messages")
+            if missing := set(wanted) - self._ids():
+                raise NotYet(f"{len(missing)} of {len(wanted)} ids are missing")
 
         try:
             wait_for(f"{number} messages", probe, deadline)
@@ -86,6 +91,9 @@ class TopicCount:
 
     def _since_baseline(self) -> int:
         return sum(end - self.baseline.get(part, 0) for part, end in self.ends.items())
+
+    def _ids(self) -> set[str | None]:
+        return set(ids(self.since_baseline(self.read()), self._run.pipeline.topic.id))
 
     def read(self) -> list[Message]:
         """Every message up to now; the end offsets become those of the last of them."""
@@ -153,7 +161,18 @@ def count_table(run: Run, table: Table, progress: Callable[[], Progress]) -> Tab
             frozenset(hdfs.url + file for file in (*found.orphans, *found.in_flight)),
         )
 
-    return asked(run, "hdfs", f"counting the rows of {table.name}", look)
+    try:
+        return asked(run, "hdfs", f"counting the rows of {table.name}", look)
+    except Stopped as stopped:
+        if isinstance(_root(stopped), ValueError):  # it was read, and is no Parquet
+            raise Broke(
+                "hdfs", f"files of {table.name} that are Parquet", str(stopped)
+            ) from stopped
+        raise
+
+
+def _root(error: BaseException) -> BaseException:
+    return _root(error.__cause__) if error.__cause__ else error
 
 
 def rejected_kinds(run: Run, count: TableCount) -> Counter[str]:

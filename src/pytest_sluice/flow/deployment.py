@@ -1,6 +1,7 @@
 """The services of a backend as nodes of the graph: started, and ready by a real request."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -8,6 +9,7 @@ from pytest_sluice.clients.hdfs import Hdfs
 from pytest_sluice.clients.hive import Hive
 from pytest_sluice.clients.kafka import Kafka
 from pytest_sluice.contracts import Backend, Role, joined
+from pytest_sluice.errors import SluiceError
 from pytest_sluice.events import Journal
 from pytest_sluice.flow.belongings import Hands
 from pytest_sluice.flow.guest import Guest
@@ -55,7 +57,9 @@ class Deployment:
         self._replication = replication
         # Of a cluster that is not the session's own; there it keeps to what it made itself.
         self.guest = guest
-        self.graph = Graph(journal)
+        self.graph = Graph(journal, self._deaths)
+        # The roles that were started, by the group of nodes to which they belong.
+        self._started: dict[str, list[str]] = {}
         self.mode = mode
         self._broker = kafka.BROKERS[mode]
         # What the broker cannot be without.
@@ -63,8 +67,8 @@ class Deployment:
         if self._ensemble:
             self.graph.add("zookeeper", (), self.start_zookeeper)
         self.graph.add("kafka", self._ensemble, self.start_kafka)
-        self.graph.add("namenode", (), lambda: backend.start(hdfs.NAMENODE_ROLE))
-        self.graph.add("datanode", (), lambda: backend.start(hdfs.DATANODE_ROLE))
+        self.graph.add("namenode", (), lambda: self.start(hdfs.NAMENODE_ROLE))
+        self.graph.add("datanode", (), lambda: self.start(hdfs.DATANODE_ROLE))
         self.graph.add("hdfs", ("namenode", "datanode"), self._hdfs)
         self.graph.add("metastore", (), self._metastore)
         self.graph.add("presto-server", (), self._presto)
@@ -73,6 +77,23 @@ class Deployment:
         """The roles of services that these nodes of the graph come to need."""
         needed = {name.removesuffix("-server") for name in self.graph.closure(nodes)}
         return tuple(role for role in roles(self.mode) if role.name in needed)
+
+    def start(self, role: Role, group: str = "") -> None:
+        """Start a role (again) that belongs to a group of nodes; those of services are in ""."""
+        roles = self._started.setdefault(group, [])
+        if role.name not in roles:
+            roles.append(role.name)
+        self.backend.start(role)
+
+    def _deaths(self, group: str) -> dict[str, str]:
+        """How each dead role of a group died, in the order in which they were started first."""
+        found: dict[str, str] = {}
+        for role in tuple(self._started.get(group, ())):
+            # A role that could not be started has no exit code.
+            with suppress(SluiceError):
+                if (code := self.backend.exit_code(role)) is not None:
+                    found[role] = f"{role} died with exit code {code}"
+        return found
 
     def join(self, node: str) -> Any:
         """Start a service with all that it needs, and wait until it is ready; its client."""
@@ -140,7 +161,7 @@ class Deployment:
         """Start the broker (again) and wait until it answers; its client."""
         for name in self._ensemble:
             self.backend.require_alive(name)
-        self.backend.start(self._broker)
+        self.start(self._broker)
         client = self.kafka()
         self.await_role("kafka", lambda: self._probe_kafka(client), beside=self._ensemble)
         return client
@@ -155,7 +176,7 @@ class Deployment:
 
     def start_zookeeper(self) -> None:
         """Start ZooKeeper (again) and wait until it answers."""
-        self.backend.start(zookeeper.ROLE)
+        self.start(zookeeper.ROLE)
         endpoint = self.backend.endpoint("zookeeper", "client")
         self.await_role("zookeeper", lambda: zookeeper.probe_ready(endpoint))
 
@@ -165,11 +186,11 @@ class Deployment:
         return self.hdfs()
 
     def _metastore(self) -> None:
-        self.backend.start(hive.ROLE)
+        self.start(hive.ROLE)
         endpoint = self.backend.endpoint("metastore", "thrift")
         self.await_role("metastore", lambda: hive.probe_ready(endpoint))
 
     def _presto(self) -> None:
-        self.backend.start(presto.ROLE)
+        self.start(presto.ROLE)
         endpoint, access = self.backend.endpoint("presto", "http"), self.backend.access.presto
         self.await_role("presto", lambda: presto.probe_started(endpoint, access))

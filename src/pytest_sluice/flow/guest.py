@@ -1,8 +1,11 @@
 """A session as the guest of a cluster that others use: it keeps to what bears its name."""
 
+import re
 import threading
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import PurePosixPath
+from posixpath import normpath
 
 from pytest_sluice.clients.hdfs import Hdfs
 from pytest_sluice.declaration import Names, Pipeline, fill
@@ -54,7 +57,7 @@ class Stay:
         _require_own(pipeline, names)
         self._guest = guest
         self._topic, self._folder = Thing("topic", names.topic), Thing("folder", names.root)
-        schemas = {fill(table.schema, {"schema": names.schema}) for table in pipeline.tables}
+        schemas = {_filled(table.schema, names) for table in pipeline.tables}
         self._schemas = [Thing("schema", name) for name in sorted(schemas | {names.schema})]
 
     def note_topic(self) -> None:
@@ -99,14 +102,45 @@ class Owned:
 
 def _require_own(pipeline: Pipeline, names: Names) -> None:
     """Refuse a declaration that writes where others may: every run has names of its own there."""
-    values = {"schema": names.schema, "root": names.root, "topic": names.topic}
     paths = [table.path for table in pipeline.tables]
     paths += [query.checkpoint for query in pipeline.queries]
-    shared = [path for path in paths if not fill(path, values).startswith(f"{names.root}/")]
-    shared += [table.schema for table in pipeline.tables if "{schema}" not in table.schema]
+    schemas = [table.schema for table in pipeline.tables]
+    shared = [text for text in paths if not _is_own_folder(_filled(text, names), names)]
+    shared += [text for text in schemas if not _is_own_schema(text, names)]
+    shared += [text for text in _told(pipeline) if "{root}" in text and ".." in text.split("/")]
     if shared:
         raise BadDeclaration(
             "the pipeline would write where others may, on a cluster that is not its own",
             checked=[f"declared is {text!r}" for text in dict.fromkeys(shared)],
-            remedy="begin every path with {root}/, and put {schema} into the name of every schema",
+            remedy="begin every path with {root}/, write none with .. or //, and put {schema} into "
+            "the name of every schema, which has letters, digits and _ only. Of a run's own names "
+            "these may hold {root}, {schema} and {topic}, and no other placeholder",
         )
+
+
+def _filled(text: str, names: Names) -> str:
+    """The text with a run's own names; empty where it asks for what is none of them."""
+    try:
+        return fill(text, asdict(names))
+    except KeyError:
+        return ""
+
+
+def _is_own_folder(path: str, names: Names) -> bool:
+    """Whether it lies in the run's folder as it stands: a file system follows each ``..``."""
+    return path.startswith(f"{names.root}/") and normpath(path) == path
+
+
+def _is_own_schema(text: str, names: Names) -> bool:
+    name = _filled(text, names)
+    return "{schema}" in text and re.fullmatch(r"\w+", name, re.ASCII) is not None
+
+
+def _told(pipeline: Pipeline) -> list[str]:
+    """What else is told where the run's folder is: the script of the tables, and the components."""
+    told = (
+        pipeline.ddl and pipeline.ddl.variables,
+        pipeline.job and pipeline.job.environment,
+        pipeline.api and pipeline.api.environment,
+    )
+    return [text for texts in told if texts for text in texts.values()]

@@ -24,6 +24,8 @@ from pytest_sluice.waiting import NotYet
 
 # A cluster that is well answers within milliseconds; scaled by the setting timeout_factor.
 SECONDS = 5.0
+# Between the end of that time and word of it from whoever did have an answer.
+GRACE = 1.0
 
 # What is asked for each node of the graph: a role's port, and what is to answer there.
 NEEDED = {
@@ -108,7 +110,7 @@ def _questions(
 def _answers(questions: Sequence[Question], seconds: float) -> Iterator[str]:
     # Connecting and asking have so many seconds each.
     futures = [_in_background(partial(question.answer, seconds)) for question in questions]
-    wait(futures, 2 * seconds + 1)
+    wait(futures, 2 * seconds + GRACE)
     for future in futures:
         yield future.result() if future.done() else f"no answer within {2 * seconds:g} s"
 

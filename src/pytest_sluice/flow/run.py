@@ -1,8 +1,9 @@
 """A run: one traffic through one deployment of the pipeline, with topic, folder and schema."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from functools import cached_property
+from functools import cached_property, partial
+from threading import Lock
 from typing import Any
 
 from pytest_sluice.clients.hdfs import Hdfs
@@ -12,17 +13,23 @@ from pytest_sluice.components import api as api_component
 from pytest_sluice.components import job as job_component
 from pytest_sluice.contracts import Role, joined
 from pytest_sluice.declaration import Names, Pipeline, Query, Stage, Table, fill, fill_all
-from pytest_sluice.errors import BadDeclaration, ServiceNotReady, SluiceError
+from pytest_sluice.errors import BadDeclaration, ClusterLost, ServiceNotReady, SluiceError
 from pytest_sluice.flow.deployment import Deployment
 from pytest_sluice.flow.guest import Owned, Stay
-from pytest_sluice.flow.handles import RunApi, RunProcess, RunStream, RunTopic
+from pytest_sluice.flow.handles import LeftBehind, RunApi, RunProcess, RunStream, RunTopic
+from pytest_sluice.flow.own import require_own
 from pytest_sluice.graph import Graph
 from pytest_sluice.services.hdfs import client_settings
-from pytest_sluice.sql import Presto, QueryFailed
-from pytest_sluice.waiting import NotYet, WaitTimeout, wait_for
+from pytest_sluice.sql import MappingName, Presto, QueryFailed
+from pytest_sluice.waiting import NotYet, WaitTimeout
 
 # From spark-submit to the first pinned offset: 4 s with a class data archive, 16 s without.
 STREAM_SECONDS = 120.0
+# It needs a node for its split, and the metastore for its rows, and nothing of the pipeline: what
+# that has written, or not yet, is no matter of the engine's.
+ENGINE_QUERY = "select count(*) from {catalog}.information_schema.schemata"
+# While Presto and the metastore both live, these pass; a death of either is told at once.
+MAY_RECOVER = frozenset({"HIVE_METASTORE_ERROR", "NOT_REACHABLE"})
 
 
 class ComponentFailed(SluiceError):
@@ -42,16 +49,25 @@ class Run:
         self.deployment = deployment
         guest = deployment.guest
         self.names: Names = pipeline.names(number, guest.word if guest else "")
+        if guest or number > 1:
+            require_own(pipeline, self.names)
         self._stay = Stay(guest, pipeline, self.names) if guest else Owned()
         self._processes: list[RunProcess] = []
         # How often the job was started: a job that is started again begins a batch at once.
         self.stream_starts = 0
-        graph, name = self.graph, self.node
-        graph.add(name("topic"), ["kafka"], self._topic)
-        graph.add(name("tables"), ["hdfs", "metastore"], self._tables)
-        graph.add(name("api"), [name("topic")], self._api)
-        graph.add(name("stream"), [name("topic"), "hdfs"], self._stream)
-        graph.add(name("presto"), ["presto-server", name("tables")], self._presto)
+        self._starting = Lock()
+        self._closed = False
+        name = self.node
+        self._add("topic", ["kafka"], self._topic)
+        self._add("tables", ["hdfs", "metastore"], self._tables)
+        self._add("api", [name("topic")], self._api)
+        self._add("stream", [name("topic"), "hdfs"], self._stream)
+        self._add("presto", ["presto-server", name("tables")], self._presto)
+
+    @property
+    def group(self) -> str:
+        """The group of the run's nodes in the graph, and of its roles."""
+        return f"run {self.number}"
 
     @property
     def graph(self) -> Graph:
@@ -85,14 +101,20 @@ class Run:
 
     def qualified(self, table: Table) -> str:
         """``schema.table``, as this run calls it."""
-        return f"{fill(table.schema, self.values)}.{table.name}"
+        return f"{fill(table.schema, {'schema': self.names.schema})}.{table.name}"
 
     def table(self, name: str) -> Table:
-        """The declared table of that name."""
-        for table in self.pipeline.tables:
-            if table.name == name:
-                return table
-        raise BadDeclaration(f"the pipeline declares no table {name!r}")
+        """The declared table of that name, or of ``schema.name`` as this run calls it."""
+        named = {self.qualified(t): t for t in self.pipeline.tables}
+        found = {full: t for full, t in named.items() if name in (full, t.name)}
+        if len(found) == 1:
+            return next(iter(found.values()))
+        if not found:
+            raise BadDeclaration(f"the pipeline declares no table {name!r}")
+        raise BadDeclaration(
+            f"the pipeline declares {len(found)} tables {name!r}",
+            remedy=f"say which: {' or '.join(map(repr, found))}",
+        )
 
     @cached_property
     def hive(self) -> Hive:
@@ -152,30 +174,45 @@ class Run:
         return RunApi(self.deployment.backend, role.name)
 
     def start_stream(self) -> RunStream:
-        """Start the job (again) and wait until every query has pinned its start offsets."""
+        """Start the job (again) and wait until every query has pinned its start offsets.
+
+        Offsets that an earlier life of the job pinned do not count: the query must have begun in
+        this one.
+        """
         role = self._stream_role()
         self._stay.note_folder(self.deployment.hdfs())
         self.stream_starts += 1
-        self._start(role)
         checkpoints = {q: fill(q.checkpoint, self.values) for q in self.pipeline.queries}
         stream = RunStream(self.deployment.backend, role.name, self.hdfs, checkpoints)
+        before = stream.left_behind()
+        self._start(role)
         for query in stream.queries:
-            self._await_pinned(stream, query)
+            probe = partial(self._probe_pinned, stream, query, before)
+            self.deployment.await_role(stream.role, probe, STREAM_SECONDS)
         return stream
 
     def close(self) -> None:
         """Kill what processes the run has of its own, and remove what it made as a guest.
 
-        The services stay. Raises SluiceError with what could not be removed.
+        The services stay. Raises SluiceError with what could not be removed. A component that
+        starts just now is awaited, and none starts after that.
         """
+        with self._starting:
+            self._closed = True
         with ExitStack() as acts:  # the last first, and all of them whatever happens
             acts.callback(self._stay.end, self.deployment.hands())
             for process in self._processes:
                 acts.callback(process.kill)
 
+    def _add(self, name: str, needs: Iterable[str], action: Callable[[], Any]) -> None:
+        self.graph.add(self.node(name), needs, action, self.group)
+
     def _start(self, role: Role) -> None:
-        self.deployment.backend.start(role)
-        self._processes.append(RunProcess(self.deployment.backend, role.name))
+        with self._starting:
+            if self._closed:
+                raise ClusterLost(f"run {self.number} is over: {role.name} does not start any more")
+            self.deployment.start(role, self.group)
+            self._processes.append(RunProcess(self.deployment.backend, role.name))
 
     def _stream_role(self) -> Role:
         job = self.pipeline.job
@@ -185,12 +222,16 @@ class Run:
         hdfs = client_settings(rpc, self.deployment.replication)
         return job_component.role(self.node("stream"), job, self._told, hdfs)
 
-    def _await_pinned(self, stream: RunStream, query: Query) -> None:
-        def probe() -> None:
-            if not stream.pinned(query):
-                raise NotYet(f"query {query.name} has not pinned its start offsets")
-
-        self.deployment.await_role(stream.role, probe, STREAM_SECONDS)
+    def _probe_pinned(self, stream: RunStream, query: Query, before: LeftBehind) -> None:
+        if not stream.pinned(query):
+            raise NotYet(f"query {query.name} has not pinned its start offsets")
+        if not stream.has_begun(query, before):
+            raise NotYet(
+                f"query {query.name} has not begun again: {stream.role} has no new line "
+                f"'Resuming at batch' of MicroBatchExecution in its log (which a log4j2 "
+                f"configuration of the job's own may leave out), and the query no new batch in its "
+                f"checkpoint"
+            )
 
     def _topic(self) -> RunTopic:
         kafka, declared = self.deployment.kafka(), self.pipeline.topic
@@ -225,17 +266,18 @@ class Run:
         client = self.deployment.presto(self.names.schema)
 
         def probe() -> None:
-            try:
-                client.query(self._readiness_query())
-            except QueryFailed as error:
-                if not error.transient:
-                    raise
-                raise NotYet(error.cause) from error
+            for mapping, catalog in client.catalogs.items():
+                _probe_engine(client, mapping, ENGINE_QUERY.format(catalog=f'"{catalog}"'))
 
-        wait_for("Presto to answer a query over a Hive table", probe, self.deployment.deadline(90))
+        self.deployment.await_role("presto", probe, beside=["metastore"])
         client.verify_mappings()
         return client
 
-    def _readiness_query(self) -> str:
-        tables = self.pipeline.tables
-        return f"select count(*) from {self.qualified(tables[0])}" if tables else "show schemas"
+
+def _probe_engine(client: Presto, mapping: MappingName, sql: str) -> None:
+    try:
+        client.query(sql, mapping)
+    except QueryFailed as error:
+        if not (error.transient or error.name in MAY_RECOVER):
+            raise
+        raise NotYet(error.cause) from error

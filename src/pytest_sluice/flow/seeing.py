@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Mapping
 
 from pytest_sluice.conservation import visible_hop
+from pytest_sluice.declaration import Stage
 from pytest_sluice.flow.counting import ROLES, TableCount
 from pytest_sluice.flow.hops import Broke, Stopped, hop, joined
 from pytest_sluice.flow.run import Run
@@ -13,8 +14,6 @@ from pytest_sluice.waiting import NotYet, WaitTimeout, wait_for
 
 VISIBLE_SECONDS = 30.0
 MAPPINGS: tuple[MappingName, ...] = ("position", "name")
-
-OF_THE_PIPELINE = frozenset({"SYNTAX_ERROR", "TABLE_NOT_FOUND", "HIVE_BAD_DATA"})
 
 Rows = Mapping[str, int]
 
@@ -67,8 +66,10 @@ class Sight:
         try:
             return self._run.presto.visible_files(self._run.qualified(count.table), mapping)
         except QueryFailed as error:
-            if error.name in OF_THE_PIPELINE:
-                raise Broke("presto", f"{label} as read by {mapping}", error.cause) from error
+            if error.misfit:
+                # A table that is not there is the DDL's fault, and no reader's.
+                stage: Stage = "hive" if "does not exist" in error.message else "presto"
+                raise Broke(stage, f"{label} as read by {mapping}", error.cause) from error
             if error.transient:
                 raise NotYet(error.cause) from error
             raise Stopped("presto", str(error)) from error

@@ -1,4 +1,4 @@
-"""`python -m pytest_sluice launch JSON`: become a command that another place has rendered."""
+"""`python -m pytest_sluice launch`: become a command that another place has rendered."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import NoReturn
 from pytest_sluice.errors import SluiceError
 from pytest_sluice.inside.place import become
 from pytest_sluice.launching import CONTAINED, environment
-from pytest_sluice.wire import Order, order_from_json
+from pytest_sluice.wire import LAUNCH, Order, order_from_json
 
 
 def launch(text: str) -> NoReturn:
@@ -29,6 +29,7 @@ def _order(text: str) -> Order:
     except (ValueError, KeyError, TypeError) as error:
         raise SluiceError(
             "this is no launch as JSON",
-            checked=[text[:200], f"{type(error).__name__}: {error}"],
-            remedy="make it with pytest_sluice.wire.launch_json",
+            # Not the text itself, which may hold a secret.
+            checked=[f"{LAUNCH} has {len(text)} characters", f"{type(error).__name__}: {error}"],
+            remedy=f"set {LAUNCH} to what pytest_sluice.wire.launch_json makes",
         ) from error

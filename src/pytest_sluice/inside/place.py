@@ -1,14 +1,15 @@
 """The place of a role in a container: the document's ports at the services' names."""
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
-from pytest_sluice.contracts import Endpoint, Launch, Role, Site, Tools
+from pytest_sluice.contracts import NO_COMMAND, Endpoint, Launch, Role, Site, Tools
 from pytest_sluice.errors import SluiceError
 from pytest_sluice.flow import deployment
-from pytest_sluice.launching import CONTAINED, lay_out
+from pytest_sluice.launching import CONTAINED, lay_out, missing
 from pytest_sluice.settings import resolve
 
 
@@ -64,6 +65,9 @@ def become(launch: Launch, home: Path, environment: Mapping[str, str]) -> NoRetu
     try:
         lay_out(launch, home)
         os.chdir(launch.directory or home)
+        if lacking := missing(launch, environment):
+            print(lacking, file=sys.stderr, flush=True)
+            raise SystemExit(NO_COMMAND)
         os.execvpe(launch.argv[0], launch.argv, environment)
     except OSError as error:
         raise SluiceError(

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from pytest_sluice.contracts import Endpoint, Launch, Role, Site, Tools
 from pytest_sluice.services.hdfs import client_settings
-from pytest_sluice.services.jvm import java, log_file, log_option, opens
+from pytest_sluice.services.jvm import bind_option, java, log_file, log_option, opens
 from pytest_sluice.waiting import NotYet
 
 OPENS = opens("java.base/java.lang", "java.base/java.net", "java.base/java.util")
+# Its own main class, org.apache.hadoop.hive.metastore.HiveMetaStore, listens on every interface.
+MAIN = "org.apache.hadoop.hive.common.auth.HiveAuthUtils"
 
 
 def _hiveconf(settings: Mapping[str, str]) -> list[str]:
@@ -33,33 +35,26 @@ def _settings(site: Site) -> dict[str, str]:
 
 def render(site: Site) -> Launch:
     """The metastore over an embedded Derby database; it makes an empty one by itself."""
-    port = site.endpoints["thrift"].port
+    own = site.endpoints["thrift"]
     argv = java(
         site.tools,
         site.directory,
         "metastore",
-        site.tools.jars["spark"],
-        (
-            "org.apache.hadoop.hive.metastore.HiveMetaStore",
-            "-p",
-            str(port),
-            *_hiveconf(_settings(site)),
-        ),
+        # The launcher comes first: it stands before a class of Hive's.
+        (*site.tools.jars["launchers"], *site.tools.jars["spark"]),
+        (MAIN, "-p", str(own.port), *_hiveconf(_settings(site))),
         heap="256m",
-        options=(*OPENS, log_option(site.directory), f"-Dderby.system.home={site.directory}"),
+        options=(
+            *OPENS,
+            bind_option(site, own),
+            log_option(site.directory),
+            f"-Dderby.system.home={site.directory}",
+        ),
     )
     return Launch(argv, files=log_file())
 
 
-# It listens on every interface: Hive 2.3 has no setting for it.
-ROLE = Role(
-    "metastore",
-    render,
-    "cloudera",
-    ports={"thrift": 9083},
-    peers=("namenode.rpc",),
-    wildcard=True,
-)
+ROLE = Role("metastore", render, "cloudera", ports={"thrift": 9083}, peers=("namenode.rpc",))
 
 
 def cli(

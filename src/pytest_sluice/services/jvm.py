@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pytest_sluice.contracts import Tools
+from pytest_sluice.contracts import Endpoint, Site, Tools
 
 # Tests are over before an optimizing compiler or a parallel collector would pay for itself.
 FAST = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-XX:-UsePerfData")
@@ -52,6 +52,16 @@ def java(
     head = (str(tools.java), f"-Xmx{heap}", *FAST, *NET, *tools.class_data(role))
     options = (f"-Djava.io.tmpdir={directory / TEMPORARY}", *options)
     return (*head, *options, "-cp", class_path(jars), *main)
+
+
+def bind_address(site: Site, own: Endpoint) -> str:
+    """What a server of the role binds: its own address, in a container every one."""
+    return "0.0.0.0" if site.contained else own.host
+
+
+def bind_option(site: Site, own: Endpoint) -> str:
+    """The property by which a launcher (see ``java/``) is told what its server binds."""
+    return f"-Dsluice.bind={bind_address(site, own)}"
 
 
 def log_option(directory: Path) -> str:

@@ -9,7 +9,7 @@ from urllib.request import urlopen
 from pytest_sluice.access import PrestoAccess
 from pytest_sluice.contracts import Endpoint, Launch, Role, Site, Tools
 from pytest_sluice.services.hdfs import client_settings, site_xml
-from pytest_sluice.services.jvm import java, opens
+from pytest_sluice.services.jvm import bind_address, bind_option, java, opens
 from pytest_sluice.sql import MappingName
 from pytest_sluice.waiting import NotYet
 
@@ -46,6 +46,9 @@ hive.parquet.use-column-names={by_name}
 
 OPENS = opens("java.base/java.lang", "java.base/java.lang.reflect", "java.base/java.net")
 
+# Its own main class, com.facebook.presto.server.PrestoServer, speaks Thrift on every interface.
+MAIN = "pytest_sluice.OwnAddressPresto"
+
 # The server starts a JMX agent, which listens on every interface, unless the JVM seems to have one:
 # a port is all that it looks at. So it is told one, and the JVM is not to listen there.
 NO_JMX_AGENT = ("-Dcom.sun.management.jmxremote.port=1", "-XX:-ManagementServer")
@@ -56,7 +59,7 @@ def _files(site: Site) -> dict[str, str]:
     plugins = site.tools.jars["presto"][0].parent.parent / "plugin"
     config = CONFIG.format(
         host=http.host,
-        bind="0.0.0.0" if site.contained else http.host,  # it takes no name
+        bind=bind_address(site, http),  # it takes no name
         port=http.port,
         plugins=plugins,
         directory=site.directory,
@@ -83,14 +86,15 @@ def render(site: Site) -> Launch:
         *OPENS,
         f"-Dlog.levels-file={site.directory}/log.properties",
         *NO_JMX_AGENT,
+        bind_option(site, site.endpoints["http"]),
         f"-Dconfig={site.directory}/config.properties",
     )
     argv = java(
         site.tools,
         site.directory,
         "presto",
-        site.tools.jars["presto"],
-        ("com.facebook.presto.server.PrestoServer",),
+        (*site.tools.jars["launchers"], *site.tools.jars["presto"]),
+        (MAIN,),
         heap="512m",
         options=options,
     )

@@ -1,0 +1,1 @@
+"""Scores the tests: wrong versions of the pipeline, and of the plugin, that they should notice."""
