@@ -36,6 +36,10 @@ HEADINGS = ("host", "count", "Last_Seen")
         ("select * from t order by t.h", [], "t.h"),
         ("select *, a from t order by a", [], "a"),
         ("select distinct h, b from t order by b", [1], ""),
+        ("select distinct h, b from t order by h", [0], ""),
+        ("select h x, b from t order by h", [0], ""),
+        ("select 1 from t order by count nulls last", [1], ""),
+        ('select * from t order by t."Host"', [0], ""),
         (
             "select h, case when a then 1 else 2 end from t order by case when a then 1 else 2 end",
             [1],

@@ -65,6 +65,10 @@ def test_a_long_result_is_cut_with_a_word_on_the_rest() -> None:
     long = Result(("n",), ("bigint",), tuple((n,) for n in range(1000)))
     text = Verdict("1", "s", "fails", {"position": long, "name": long}, "q").text()
     assert "... and 960 rows more" in text
+    of_41 = replace(long, rows=long.rows[:41])
+    assert "... and 1 rows more" in Verdict("1", "s", "fails", {"position": of_41}, "q").text()
+    of_40 = replace(long, rows=long.rows[:40])
+    assert "rows more" not in Verdict("1", "s", "fails", {"position": of_40}, "q").text()
     assert len(text.splitlines()) < 60
 
 
