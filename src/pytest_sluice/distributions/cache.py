@@ -67,8 +67,8 @@ class Place:
         """The lock file that lets one process at a time set it up."""
         return self.root / "locks" / f"{self.distribution.directory}.lock"
 
-    def check(self, thorough: bool = False) -> None:
-        """Raise NotProvisioned unless the directory is what was verified.
+    def check(self, thorough: bool = False) -> Manifest:
+        """The manifest; raises NotProvisioned unless the directory is what was verified.
 
         Raises Exposed where others may change it. Writes nothing but what it has ``seen``.
         """
@@ -78,6 +78,7 @@ class Place:
             raise NotProvisioned.absent(self.distribution.name, self.directory)
         if wrong := self._faults(recorded, thorough):
             raise NotProvisioned.damaged(self.distribution.name, self.directory, wrong)
+        return recorded
 
     def _faults(self, recorded: Manifest, thorough: bool) -> list[str]:
         if self.directory.is_symlink():
@@ -125,9 +126,7 @@ def jars(name: str) -> tuple[Path, ...]:
     They are those that the manifest names, and no more than that is believed of the folder.
     """
     place = Place(require_straight(cache_root()), find(committed(), name))
-    place.check()
-    listed = manifest.read(place.manifest) or {}
-    found = (PurePosixPath(path) for path in listed)
+    found = (PurePosixPath(path) for path in place.check())
     folder = PurePosixPath(place.distribution.classpath)
     wanted = (path for path in found if path.parent == folder and path.suffix == ".jar")
     return tuple(sorted(place.directory / path for path in wanted))
