@@ -114,6 +114,8 @@ def test_a_claim_is_told_with_its_figures_under_each_mapping() -> None:
 def test_what_was_not_swept_is_told() -> None:
     event = {"kind": "not swept", "at": 5.0, "what": "/tmp/sluice-x is a link: it is left alone"}
     assert sentence(event) == "not swept: /tmp/sluice-x is a link: it is left alone"
+
+
 @pytest.mark.parametrize(
     ("rows", "told"), [(1, "blue 1"), (8, "; ".join(["blue 1"] * 8)), (9, "9 rows")]
 )
