@@ -85,7 +85,7 @@ def test_a_file_of_somebody_else_is_copied_and_not_linked(
     origin, target = tmp_path / "origin.jar", tmp_path / "cache" / "target.jar"
     origin.write_bytes(b"jar")
     owner = origin.stat().st_uid
-    monkeypatch.setattr(os, "getuid", lambda: owner if own else owner + 1)
+    monkeypatch.setattr(os, "geteuid", lambda: owner if own else owner + 1)
     link(origin, target)
     assert target.read_bytes() == b"jar"
     assert target.samefile(origin) == own
