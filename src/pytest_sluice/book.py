@@ -73,7 +73,7 @@ class Book:
         outcome: Outcome = "cannot run" if reason else "not answered"
         said = {"fact": reason or "no test answered it"}
         missing = [id for id in self._declared if not self._answers.get(id)]
-        self._unanswered = [Verdict(id, "", outcome, said) for id in missing]
+        self._unanswered = [Verdict(id, "", outcome, said) for id in sorted(missing, key=_natural)]
 
     @property
     def doubles(self) -> list[str]:

@@ -4,6 +4,7 @@ They are called by ``__post_init__`` of frozen dataclasses. A list becomes a tup
 which changes nothing for whoever reads the declaration.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from string import Formatter
@@ -57,6 +58,22 @@ def require_number(owner: object, field: str, least: int = 1, most: int | None =
     )
 
 
+def matches(pattern: str) -> Callable[[Any], bool]:
+    """Whether a value is a text of that form, whole."""
+    return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
+
+
+def is_header(item: Any) -> bool:
+    """Whether an item is a name and a value."""
+    pair = isinstance(item, (tuple, list)) and len(item) == 2
+    return pair and all(isinstance(text, str) for text in item)
+
+
+def is_status(item: Any) -> bool:
+    """Whether an item is a status of HTTP."""
+    return type(item) is int and 100 <= item <= 599
+
+
 def freeze(owner: object, field: str, ok: Callable[[Any], bool], allowed: str) -> None:
     """Make a sequence, each item of it ``ok``, a tuple; a str is no sequence here.
 
@@ -100,6 +117,13 @@ def require_mapping(owner: object, field: str) -> None:
             refuse(owner, f"{field}, by one of its keys,", key, "a str that is not empty")
         if not isinstance(value, str):
             refuse(owner, f"{field}[{key!r}]", value, f"a str, such as {str(value)!r}")
+
+
+def require_texts(owner: object, field: str, known: frozenset[str]) -> None:
+    """Refuse what does not map str to str, and placeholders that nothing fills in its values."""
+    require_mapping(owner, field)
+    for key, text in getattr(owner, field).items():
+        require_placeholders(owner, f"{field}[{key!r}]", text, known)
 
 
 def require_path_inside(owner: object, field: str, known: frozenset[str]) -> None:

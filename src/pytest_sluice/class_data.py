@@ -11,7 +11,7 @@ from pathlib import Path
 from pytest_sluice.contracts import Tools
 from pytest_sluice.distributions import cache_root, jars, java, require
 from pytest_sluice.distributions.made import RECORD, MadeFolder
-from pytest_sluice.distributions.straight import straight
+from pytest_sluice.distributions.straight import require_straight
 from pytest_sluice.launchers import launchers_jar, sources
 
 DISTRIBUTIONS = ("jre", "kafka", "hdfs", "spark", "spark-kafka", "hive", "presto")
@@ -23,15 +23,18 @@ ROLES = ("kafka", "namenode", "datanode", "metastore", "hive", "presto", "spark"
 
 
 def prepared_root() -> Path:
-    """The folder of archives and states for the distributions at hand, perhaps absent yet."""
+    """The folder of archives and states for the distributions at hand, perhaps absent yet.
+
+    Raises NotStraight where archives would have no class, and NotProvisioned.
+    """
     names = "\n".join([RECIPE, *sources(), *(require(name).name for name in DISTRIBUTIONS)])
-    # Its jars are on class paths, and the archives hold for those.
-    return straight(cache_root()) / f"prepared-{hashlib.sha256(names.encode()).hexdigest()[:12]}"
+    digest = hashlib.sha256(names.encode()).hexdigest()
+    return require_straight(cache_root()) / f"prepared-{digest[:12]}"
 
 
 def made(root: Path) -> MadeFolder:
-    """The folder with its record, by its own path."""
-    return MadeFolder(cache_root() / root.name)
+    """The folder with its record."""
+    return MadeFolder(root)
 
 
 def templates(root: Path) -> Path:

@@ -21,12 +21,11 @@ The environments of API and job, and nothing else, may also name how one gets in
 line, in a script or in the name of a file.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from string import Formatter
-from typing import Any, Literal
+from typing import Literal
 
 from pytest_sluice import checks
 from pytest_sluice.access import KafkaAccess, unshown
@@ -35,8 +34,9 @@ from pytest_sluice.errors import BadDeclaration
 PLACEHOLDERS = frozenset(
     {"python", "host", "port", "bootstrap_servers", "topic", "hdfs_url", "root", "schema"}
 )
-# What only the API is told: its own address, and with what to run.
+# Only the API is told its own address, and with what to run.
 OF_THE_API = frozenset({"python", "host", "port"})
+OF_OTHERS = PLACEHOLDERS - OF_THE_API
 # What only an environment is told, since it is as secret as the process.
 CREDENTIALS = frozenset(KafkaAccess().placeholders)
 # What a path in the file system, and a schema, may differ by; the file system is the run's.
@@ -85,7 +85,9 @@ class Topic:
 
     def __post_init__(self) -> None:
         """Refuse what is no topic."""
-        checks.require(self, "name", _matches(r"[a-zA-Z0-9._-]{1,200}"), "a topic's bare name")
+        checks.require(
+            self, "name", checks.matches(r"[a-zA-Z0-9._-]{1,200}"), "a topic's bare name"
+        )
         checks.require_number(self, "partitions")
         checks.require_number(self, "replication_factor")
         checks.require_text(self, "kind")
@@ -114,9 +116,11 @@ class Api:
         checks.freeze_texts(self, "command")
         checks.require(self, "command", bool, "a command of one word or more")
         checks.make_path(self, "directory")
-        _check_environment(self, PLACEHOLDERS)
+        checks.require_texts(self, "environment", PLACEHOLDERS | CREDENTIALS)
         checks.require_number(self, "port", most=65535)
-        checks.require(self, "ready", _matches(r"[A-Z]+ +/\S*"), "a method and a path: OPTIONS /")
+        checks.require(
+            self, "ready", checks.matches(r"[A-Z]+ +/\S*"), "a method and a path: OPTIONS /"
+        )
         checks.require_text(self, "id_header", empty=True)
         for word in self.command:
             checks.require_placeholders(self, "command", word, PLACEHOLDERS)
@@ -152,7 +156,7 @@ class Table:
             self,
             "batches",
             lambda folder: (
-                folder == "" or _matches(r"[^/{}][^{}]*\{batch\}[^{}]*|\{batch\}")(folder)
+                folder == "" or checks.matches(r"[^/{}][^{}]*\{batch\}[^{}]*|\{batch\}")(folder)
             ),
             "empty, or a folder below path that has {batch} once: batch_id={batch}",
         )
@@ -189,7 +193,7 @@ class Job:
         """Refuse what cannot be run, and a trigger that its own environment would overrule."""
         checks.make_path(self, "application")
         checks.freeze_kinds(self, "queries", Query)
-        _check_environment(self, PLACEHOLDERS - OF_THE_API)
+        checks.require_texts(self, "environment", OF_OTHERS | CREDENTIALS)
         checks.require_mapping(self, "conf")
         checks.require_text(self, "name")
         checks.require_different(self, "queries", [q.name for q in self.queries], "name")
@@ -209,10 +213,7 @@ class Ddl:
     def __post_init__(self) -> None:
         """Refuse what is no script, and a placeholder that nothing fills."""
         checks.make_path(self, "script")
-        checks.require_mapping(self, "variables")
-        for name, text in self.variables.items():
-            known = PLACEHOLDERS - OF_THE_API
-            checks.require_placeholders(self, f"variables[{name!r}]", text, known)
+        checks.require_texts(self, "variables", OF_OTHERS)
 
 
 @dataclass(frozen=True)
@@ -231,11 +232,11 @@ class Burst:
         """Refuse what ab could not send."""
         checks.require_number(self, "requests")
         checks.require(
-            self, "path", _matches(r"/\S*"), "a path that begins with / and has no space"
+            self, "path", checks.matches(r"/\S*"), "a path that begins with / and has no space"
         )
-        checks.freeze(self, "headers", _is_header, 'a pair of str: ("Host", "user1.example")')
+        checks.freeze(self, "headers", checks.is_header, 'a pair of str: ("Host", "user1.example")')
         object.__setattr__(self, "headers", tuple(map(tuple, self.headers)))
-        checks.freeze(self, "expects", _is_status, "an int of at least 100 and at most 599")
+        checks.freeze(self, "expects", checks.is_status, "an int of at least 100 and at most 599")
 
     @property
     def host(self) -> str:
@@ -277,8 +278,8 @@ class Pipeline:
             none = (kind, type(None))
             checks.require_kind(self, name, none, f"{article} {kind.__name__} or None")
         checks.freeze_kinds(self, "traffic", Burst)
-        checks.require(self, "root", _matches(r"(/[^/{}\s]+)+"), "a folder such as /tmp")
-        checks.require(self, "schema", _matches(r"\w+"), "a bare name of a schema")
+        checks.require(self, "root", checks.matches(r"(/[^/{}\s]+)+"), "a folder such as /tmp")
+        checks.require(self, "schema", checks.matches(r"\w+"), "a bare name of a schema")
         called = [(table.schema, table.name) for table in self.tables]
         checks.require_different(self, "tables", called, "schema and name")
         _check_kinds(self)
@@ -337,26 +338,6 @@ def _retriggered(query: Query, trigger: str) -> Query:
             "environment and declare it with Env(name, default)",
         )
     return replace(query, trigger=replace(query.trigger, default=trigger))
-
-
-def _matches(pattern: str) -> Any:
-    """Whether a value is a text of that form, whole."""
-    return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
-
-
-def _is_header(item: object) -> bool:
-    pair = isinstance(item, (tuple, list)) and len(item) == 2
-    return pair and all(isinstance(text, str) for text in item)  # type: ignore[attr-defined]
-
-
-def _is_status(item: object) -> bool:
-    return type(item) is int and 100 <= item <= 599
-
-
-def _check_environment(part: Api | Job, known: frozenset[str]) -> None:
-    checks.require_mapping(part, "environment")
-    for name, text in part.environment.items():
-        checks.require_placeholders(part, f"environment[{name!r}]", text, known | CREDENTIALS)
 
 
 def _check_triggers(job: Job) -> None:

@@ -15,7 +15,7 @@ from pytest_sluice.components import job
 from pytest_sluice.contracts import Endpoint, Role, Site
 from pytest_sluice.declaration import Job
 from pytest_sluice.distributions import jars, java
-from pytest_sluice.distributions.straight import straight
+from pytest_sluice.distributions.straight import is_straight, require_straight
 from pytest_sluice.services import hdfs, hive, kafka, presto
 
 HOST = "127.0.0.1"  # nothing listens: each JVM tells its version and ends
@@ -109,29 +109,29 @@ class Archived:
         return [line for line in told.splitlines() if " com.facebook.presto." in line]
 
 
-@pytest.fixture
-def spaced(tmp_path: Path) -> Path:
-    """A folder with a space in its path, and the jar of the command line client in it."""
-    folder = tmp_path / "a cäche"
+def place(folder: Path) -> Path:
+    """The folder, with the jar of the command line client in it."""
     folder.mkdir()
     for jar in jars("presto-cli"):
         shutil.copy2(jar, folder)
     return folder
 
 
-def test_classes_below_a_path_with_a_space_come_from_the_archive(
-    tmp_path: Path, spaced: Path
-) -> None:
-    archived = Archived(spaced, straight(spaced, tmp_path))
+def test_classes_below_a_straight_path_come_from_the_archive(tmp_path: Path) -> None:
+    archived = Archived(tmp_path, require_straight(place(tmp_path / "a_cache-1.0~x=@+")))
     archived.record()
     lines = archived.own_classes()
-    assert lines
-    assert all("shared objects file" in line for line in lines)
+    assert [line for line in lines if "shared objects file (top)" in line], lines
 
 
-def test_java_by_itself_archives_none_of_them(spaced: Path) -> None:
-    """The reason for the link: once this fails, it can go."""
-    archived = Archived(spaced, spaced)
+@pytest.mark.parametrize("name", ["a cache", "cäche", "link"])
+def test_java_archives_none_below_any_other(tmp_path: Path, name: str) -> None:
+    """The reason why such a cache is refused: once this fails, it need not be."""
+    folder = place(tmp_path / ("a b" if name == "link" else name))
+    if name == "link":
+        (tmp_path / name).symlink_to(folder)
+    assert not is_straight(tmp_path / name)
+    archived = Archived(tmp_path, tmp_path / name)
     archived.record()
     lines = archived.own_classes()
     assert lines

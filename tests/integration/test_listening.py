@@ -51,4 +51,5 @@ def test_a_launcher_that_does_not_fit_says_what_is_wrong(
     monkeypatch.setattr(launchers, "LAUNCHERS", (source,))
     with pytest.raises(ServiceNotReady, match="could not be compiled") as failed:
         launchers.build(tmp_path)
-    assert "NoSuchServer" in str(failed.value)
+    assert "Caused by: " in str(failed.value)
+    assert "\tat " not in str(failed.value)

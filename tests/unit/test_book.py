@@ -69,6 +69,12 @@ def test_a_declared_claim_without_an_answer_is_listed_and_not_well() -> None:
     assert not book.is_well
 
 
+def test_what_nobody_answered_comes_in_the_natural_order_as_well() -> None:
+    book = Book(["10", "3b", "3"])
+    book.close([ASKS], whole=True, early=False)
+    assert [each.id for each in book.unanswered] == ["3", "3b", "10"]
+
+
 @pytest.mark.parametrize(
     ("selections", "options"),
     [

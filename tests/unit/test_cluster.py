@@ -186,7 +186,7 @@ class TestRequests:
         one.undone("it")
         one.kill_all()
         assert (endpoint.host, endpoint.port) == ("127.1.1.1", 9)
-        claim = {"role": "kafka", "port": "client", "preferred": 9092, "wildcard": False}
+        claim = {"role": "kafka", "port": "client", "preferred": 9092}
         assert wire.asked == [
             {"op": "endpoint", **claim},
             {"op": "undo", "name": "it", "argv": ["undo", "it"]},

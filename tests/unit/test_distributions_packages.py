@@ -85,7 +85,7 @@ def test_a_file_of_somebody_else_is_copied_and_not_linked(
     origin, target = tmp_path / "origin.jar", tmp_path / "cache" / "target.jar"
     origin.write_bytes(b"jar")
     owner = origin.stat().st_uid
-    monkeypatch.setattr(os, "getuid", lambda: owner if own else owner + 1)
+    monkeypatch.setattr(os, "geteuid", lambda: owner if own else owner + 1)
     link(origin, target)
     assert target.read_bytes() == b"jar"
     assert target.samefile(origin) == own
@@ -145,7 +145,7 @@ def wheels() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("base", [None, "/elsewhere", ""])
+@pytest.mark.parametrize("base", [None, "/elsewhere", "", "/John Doe/cache", "/Jörg/cache"])
 def test_the_set_up_before_anything_is_installed_means_the_same_cache(
     base: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,7 +154,25 @@ def test_the_set_up_before_anything_is_installed_means_the_same_cache(
     if base is not None:
         monkeypatch.setenv("XDG_CACHE_HOME", base)
     assert wheels().cache_root() == cache_root()
-    assert cache_root() == Path(platformdirs.user_cache_dir("pytest-sluice", appauthor=False))
+    usual = Path(platformdirs.user_cache_dir("pytest-sluice", appauthor=False))
+    java_writes_it_as_it_is = base in (None, "/elsewhere", "")
+    assert (cache_root() == usual) is java_writes_it_as_it_is
+
+
+def test_a_home_with_a_space_has_its_cache_where_java_can_use_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("SLUICE_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/home/John Doe/.cache")
+    assert cache_root() == Path(f"/var/tmp/pytest-sluice-{os.geteuid()}")
+
+
+def test_a_link_does_not_hide_the_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a b").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "a b")
+    monkeypatch.delenv("SLUICE_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "link"))
+    assert cache_root().parent == Path("/var/tmp")
 
 
 def test_the_pins_fit_the_lock() -> None:

@@ -1,5 +1,6 @@
 """What is executed is what was verified: marks of files, links, modes, owners, records."""
 
+import argparse
 import os
 import shutil
 from collections.abc import Callable
@@ -8,12 +9,12 @@ from threading import Event
 
 import pytest
 
-from pytest_sluice.distributions import cache, jars, manifest, packages, seen, straight
+from pytest_sluice.distributions import cache, command, jars, manifest, packages, seen
 from pytest_sluice.distributions.cache import Place
 from pytest_sluice.distributions.listing import exposure, make_folder
 from pytest_sluice.distributions.lock import parse
 from pytest_sluice.distributions.made import MadeFolder
-from pytest_sluice.distributions.problems import Exposed, NoStraightPath, NotProvisioned
+from pytest_sluice.distributions.problems import Exposed, NotProvisioned, NotStraight
 
 FILES = {"lib/a.jar": b"aaaa", "lib/b.jar": b"bbbb", "lib/readme": b"text", "lib/more/c.jar": b"c"}
 LONG_AGO = 3600 * 10**9
@@ -219,7 +220,7 @@ def test_a_class_path_has_the_jars_of_the_manifest_alone(
     monkeypatch.setenv("SLUICE_CACHE", str(place.root))
     monkeypatch.setattr(cache, "committed", lambda: {"tool": place.distribution})
     # Whoever adds a jar after the check finds it on no class path.
-    monkeypatch.setattr(Place, "check", lambda self, thorough=False: None)
+    monkeypatch.setattr(manifest, "faults", lambda *look, **how: [])
     (place.directory / "lib/AAA.jar").write_bytes(b"evil")
     assert jars("tool") == (place.directory / "lib/a.jar", place.directory / "lib/b.jar")
 
@@ -339,71 +340,43 @@ def test_a_made_folder_is_closed_to_others(tmp_path: Path) -> None:
     folder.check()
 
 
-def test_a_path_without_a_space_is_used_as_it_is(tmp_path: Path) -> None:
-    assert straight.straight(tmp_path, tmp_path / "absent") == tmp_path
-
-
-@pytest.mark.parametrize("name", ["a cache", "cäche", "100%", "a#b"])
-def test_a_path_that_java_encodes_is_reached_by_a_link(tmp_path: Path, name: str) -> None:
-    found = straight.straight(tmp_path / name, tmp_path)
-    assert found.readlink() == tmp_path / name
-    assert straight.STRAIGHT.fullmatch(found.name)
-    assert found.parent.stat().st_mode & 0o777 == 0o700
-    assert straight.straight(tmp_path / name, tmp_path) == found, "a session later"
-    assert straight.straight(tmp_path / f"{name} 2", tmp_path) != found
-
-
-def links(tmp_path: Path) -> Path:
-    return tmp_path / f"pytest-sluice-links-{os.geteuid()}"
-
-
-def leads_elsewhere(tmp_path: Path) -> None:
-    link = straight.straight(tmp_path / "a cache", tmp_path)
-    link.unlink()
-    link.symlink_to(tmp_path / "evil")
-
-
-def open_to_others(tmp_path: Path) -> None:
-    links(tmp_path).mkdir(mode=0o755)
-
-
-def a_link_itself(tmp_path: Path) -> None:
-    (tmp_path / "private").mkdir(mode=0o700)
-    links(tmp_path).symlink_to(tmp_path / "private")
-
-
-def below_a_folder_of_everybody(tmp_path: Path) -> None:
-    tmp_path.chmod(0o777)
-
-
-@pytest.mark.parametrize(
-    ("trap", "fact"),
-    [
-        (leads_elsewhere, "leads to"),
-        (open_to_others, "is open to others"),
-        (a_link_itself, "is no folder"),
-        (below_a_folder_of_everybody, "its group or others may write it"),
-    ],
-)
-def test_a_link_that_others_could_turn_is_not_used(
-    tmp_path: Path, trap: Callable[[Path], None], fact: str
+def test_a_link_of_somebody_else_in_place_of_the_cache_is_refused(
+    place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trap(tmp_path)
-    with pytest.raises(NoStraightPath, match=fact) as caught:
-        straight.straight(tmp_path / "a cache", tmp_path)
-    assert "SLUICE_CACHE" in caught.value.remedy
+    link = place.root.with_name("link")
+    link.symlink_to(place.root)
+    Place(link, place.distribution).check()  # our own, to a larger disk
+    real = Path.lstat
+
+    def foreign(path: Path) -> os.stat_result:
+        found = real(path)
+        owner = found.st_uid + 4321 if path == link else found.st_uid
+        return os.stat_result((*found[:4], owner, *found[5:]))
+
+    monkeypatch.setattr(Path, "lstat", foreign)
+    with pytest.raises(Exposed, match="belongs to the user with the id"):
+        Place(link, place.distribution).check()
 
 
-def test_a_folder_of_links_that_belongs_to_somebody_else_is_not_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", ["a cache", "cäche", "100%", "a#b", "link"])
+def test_a_cache_that_java_cannot_use_is_refused(
+    place: Place, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mine = os.geteuid()
-    (tmp_path / f"pytest-sluice-links-{mine + 1}").mkdir(mode=0o700)
-    monkeypatch.setattr(os, "geteuid", lambda: mine + 1)
-    with pytest.raises(NoStraightPath, match="belongs to the user"):
-        straight.straight(tmp_path / "a cache", tmp_path)
+    monkeypatch.setattr(cache, "committed", lambda: {"tool": place.distribution})
+    monkeypatch.setenv("SLUICE_CACHE", str(place.root))
+    assert jars("tool")
+    place.root.rename(tmp_path / ("a b" if name == "link" else name))
+    if name == "link":
+        (tmp_path / "link").symlink_to(tmp_path / "a b")
+    monkeypatch.setenv("SLUICE_CACHE", str(tmp_path / name))
+    with pytest.raises(NotStraight, match="set SLUICE_CACHE to a path of ASCII letters"):
+        jars("tool")
 
 
-def test_a_folder_of_everybody_with_the_sticky_bit_holds_links(tmp_path: Path) -> None:
-    tmp_path.chmod(0o1777)
-    assert straight.straight(tmp_path / "a cache", tmp_path).is_symlink()
+def test_nothing_is_downloaded_to_where_java_cannot_use_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SLUICE_CACHE", str(tmp_path / "a cache"))
+    assert command.run(argparse.Namespace(names=["jre"], verify=False, json=None)) == 1
+    assert "set SLUICE_CACHE" in capsys.readouterr().err
+    assert not (tmp_path / "a cache").exists()

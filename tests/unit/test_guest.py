@@ -253,7 +253,6 @@ class TestStay:
             {"schema": "default"},
             {"schema": "{schema}; drop database default"},
             {"schema": "{schema}`"},
-            {"schema": "{schema}{root}"},
         ],
         ids=str,
     )

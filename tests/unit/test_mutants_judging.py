@@ -248,6 +248,7 @@ def test_a_survivor_is_listed_with_its_change_and_its_reason() -> None:
         ("c", "none given yet"),
     ]
     assert listed[0]["diff"].endswith("-a\n+b")
+    assert listed[0]["levels left"] == "near"
 
 
 def test_the_file_has_the_scores_and_each_result(tmp_path: Path) -> None:

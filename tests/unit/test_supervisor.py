@@ -60,9 +60,9 @@ class FakeAddresses:
 
     host = "127.9.9.9"
 
-    def claim(self, name: str, preferred: int, wildcard: bool) -> tuple[str, int]:
+    def claim(self, name: str, preferred: int) -> tuple[str, int]:
         """As it was asked."""
-        return f"{name} {wildcard}", preferred
+        return name, preferred
 
 
 @pytest.fixture
@@ -189,11 +189,11 @@ class TestAnswers:
 
     def test_addresses_and_numbers_are_handed_out(self, play: Play) -> None:
         async def scene(supervisor: Supervisor) -> object:
-            asked = {"role": "kafka", "port": "client", "preferred": 9092, "wildcard": True}
+            asked = {"role": "kafka", "port": "client", "preferred": 9092}
             numbers = [(await ask(supervisor, "number"))["number"] for _ in range(2)]
             return [await ask(supervisor, "endpoint", **asked), *numbers]
 
-        assert play(scene) == [{"host": "kafka.client True", "port": 9092}, 2, 3]
+        assert play(scene) == [{"host": "kafka.client", "port": 9092}, 2, 3]
 
     def test_a_signal_goes_to_the_name(self, play: Play, world: World) -> None:
         async def scene(supervisor: Supervisor) -> object:

@@ -111,17 +111,17 @@ def test_a_claim_is_told_with_its_figures_under_each_mapping() -> None:
     ]
 
 
+def test_what_was_not_swept_is_told() -> None:
+    event = {"kind": "not swept", "at": 5.0, "what": "/tmp/sluice-x is a link: it is left alone"}
+    assert sentence(event) == "not swept: /tmp/sluice-x is a link: it is left alone"
+
+
 @pytest.mark.parametrize(
     ("rows", "told"), [(1, "blue 1"), (8, "; ".join(["blue 1"] * 8)), (9, "9 rows")]
 )
 def test_a_few_rows_are_told_and_more_are_counted(rows: int, told: str) -> None:
     few = Result(HEADINGS, TYPES, (("blue", 1),) * rows)
     assert entry(replace(BY_NAME, measured={"fact": few}), 120)[1] == f"        {told}"
-
-
-def test_what_was_not_swept_is_told() -> None:
-    event = {"kind": "not swept", "at": 5.0, "what": "/tmp/sluice-x is a link: it is left alone"}
-    assert sentence(event) == "not swept: /tmp/sluice-x is a link: it is left alone"
 
 
 def test_figures_that_are_the_same_under_both_mappings_are_told_once() -> None:

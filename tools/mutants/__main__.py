@@ -27,7 +27,7 @@ from tools.mutants.levels import all_levels
 from tools.mutants.mutant import Mutant
 from tools.mutants.place import Place
 from tools.mutants.record import Record, Result
-from tools.mutants.sample import SEED, SIZE, draw, reasons
+from tools.mutants.sample import SEED, SIZE, Sample, draw, reasons
 from tools.mutants.score import IN_CI, WHOLE, Score, last_lines, survivors
 from tools.mutants.wrong import wrong_versions
 
@@ -57,10 +57,20 @@ def _judge(options: argparse.Namespace) -> int:
     print(f"sample of the plugin: {len(sample.mutants)} mutants, seed {options.seed}", flush=True)
     for name, reason in sample.equivalent.items():
         print(f"equivalent, not counted: {name}: {reason}", flush=True)
+    if not in_ci:
+        _tell_stale(sample, {each.name for each in wrong_versions(root)})
     if options.list:
         print("\n".join(mutant.name for mutant in (*pipeline, *plugin)))
         return 0
     return _finish(options, *_run(options, pipeline, plugin))
+
+
+def _tell_stale(sample: Sample, wrong: set[str]) -> None:
+    """Name the committed reasons that are of no mutant any more, so that someone removes them."""
+    drawn = {each.name for each in sample.mutants} | sample.equivalent.keys() | wrong
+    for kind in ("equivalent", "survivors"):
+        for name in reasons(kind).keys() - drawn:
+            print(f"{kind}.toml gives a reason for a mutant that is not drawn: {name}", flush=True)
 
 
 def _chosen(mutants: Sequence[Mutant], options: argparse.Namespace) -> list[Mutant]:
@@ -101,7 +111,8 @@ def _finish(options: argparse.Namespace, record: Record, results: list[Result]) 
         print(f"{unjudged} mutants were not judged: no unit test is to judge them")
     told = survivors(judged, reasons("survivors"))
     for each in told:
-        print(f"survivor: {each['name']}: {each['reason']}\n{each['diff']}")
+        so_far = f" (not yet judged at: {each['levels left']})" if each["levels left"] else ""
+        print(f"survivor{so_far}: {each['name']}: {each['reason']}\n{each['diff']}")
     scores = [
         Score.of([result for result in judged if result.mutant.group == group])
         for group in ("pipeline", "plugin")

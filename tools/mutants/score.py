@@ -54,6 +54,7 @@ def survivors(results: Sequence[Result], reasons: dict[str, str]) -> list[dict[s
     return [
         {
             "name": result.mutant.name,
+            "levels left": ", ".join(result.left(result.mutant.levels)),
             "reason": reasons.get(result.mutant.name, "none given yet"),
             "diff": result.mutant.diff,
         }

@@ -1,7 +1,6 @@
 """The cache outside the clone: where distributions are, and whether they still are as verified."""
 
 import os
-import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,15 +13,26 @@ from pytest_sluice.distributions.listing import exposure
 from pytest_sluice.distributions.lock import Distribution, Lock, committed, find
 from pytest_sluice.distributions.manifest import Manifest
 from pytest_sluice.distributions.problems import Exposed, NotProvisioned
-from pytest_sluice.distributions.straight import straight
+from pytest_sluice.distributions.straight import is_straight, require_straight
 
 ENVIRONMENT = "SLUICE_CACHE"
 
 
+# Where the cache is if the user's cache directory has a space in its path; it outlives a reboot.
+STRAIGHT_PARENT = Path("/var/tmp")
+
+
 def cache_root() -> Path:
-    """``SLUICE_CACHE``, or the user cache directory for pytest-sluice; it may not exist yet."""
+    """``SLUICE_CACHE``, or the user cache directory for pytest-sluice; it may not exist yet.
+
+    Java needs a path without spaces; where the latter has one, the cache is this user's own folder
+    below :data:`STRAIGHT_PARENT`.
+    """
     chosen = os.environ.get(ENVIRONMENT)
-    return Path(chosen or user_cache_dir("pytest-sluice", appauthor=False)).expanduser().absolute()
+    usual = Path(chosen or user_cache_dir("pytest-sluice", appauthor=False)).expanduser().absolute()
+    if chosen or is_straight(usual):
+        return usual
+    return STRAIGHT_PARENT / f"pytest-sluice-{os.geteuid()}"
 
 
 @dataclass(frozen=True)
@@ -57,8 +67,8 @@ class Place:
         """The lock file that lets one process at a time set it up."""
         return self.root / "locks" / f"{self.distribution.directory}.lock"
 
-    def check(self, thorough: bool = False) -> None:
-        """Raise NotProvisioned unless the directory is what was verified.
+    def check(self, thorough: bool = False) -> Manifest:
+        """The manifest; raises NotProvisioned unless the directory is what was verified.
 
         Raises Exposed where others may change it. Writes nothing but what it has ``seen``.
         """
@@ -68,6 +78,7 @@ class Place:
             raise NotProvisioned.absent(self.distribution.name, self.directory)
         if wrong := self._faults(recorded, thorough):
             raise NotProvisioned.damaged(self.distribution.name, self.directory, wrong)
+        return recorded
 
     def _faults(self, recorded: Manifest, thorough: bool) -> list[str]:
         if self.directory.is_symlink():
@@ -89,13 +100,14 @@ class Place:
 
 
 def require_own(root: Path, *paths: Path) -> None:
-    """Raise Exposed where others may change the cache's root or one of the paths directly below."""
+    """Raise Exposed where others may change the cache's root or one of the paths directly below.
+
+    The root may be a link to a larger disk, made by this user or root.
+    """
     exposed = {}
-    for path in (root, *paths):
+    for path, look in ((root, Path.stat), *((path, Path.lstat) for path in (root, *paths))):
         with suppress(FileNotFoundError):
-            # The root may be a link to a larger disk; what is below it may be none.
-            found = path.stat() if path == root else path.lstat()
-            if (why := exposure(found)) and not stat.S_ISLNK(found.st_mode):
+            if why := exposure(look(path)):
                 exposed[str(path.relative_to(root))] = why
     if exposed:
         raise Exposed.below(root, exposed)
@@ -113,12 +125,11 @@ def jars(name: str) -> tuple[Path, ...]:
 
     They are those that the manifest names, and no more than that is believed of the folder.
     """
-    directory, distribution = straight(cache_root()) / require(name).name, find(committed(), name)
-    listed = manifest.read(Place(cache_root(), distribution).manifest) or {}
-    found = (PurePosixPath(path) for path in listed)
-    folder = PurePosixPath(distribution.classpath)
+    place = Place(require_straight(cache_root()), find(committed(), name))
+    found = (PurePosixPath(path) for path in place.check())
+    folder = PurePosixPath(place.distribution.classpath)
     wanted = (path for path in found if path.parent == folder and path.suffix == ".jar")
-    return tuple(sorted(directory / path for path in wanted))
+    return tuple(sorted(place.directory / path for path in wanted))
 
 
 def java() -> Path:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pytest_sluice.distributions import cache_root, provision
 from pytest_sluice.distributions.bench_tool import ensure_ab
 from pytest_sluice.distributions.report import Bar, Both, Report, Summary, plain
+from pytest_sluice.distributions.straight import require_straight
 from pytest_sluice.errors import SluiceError
 
 AB = "ab"
@@ -17,6 +18,7 @@ def run(args: argparse.Namespace) -> int:
     """Set up, print a line a step; 0, or 1 with the error on stderr."""
     summary = Summary(plain)
     try:
+        require_straight(cache_root())  # first: nothing is downloaded to where it cannot be used
         with _shown(summary) as report:
             provision(args.names or None, report, thorough=args.verify)
             _ab(report)

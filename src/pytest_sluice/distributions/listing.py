@@ -39,7 +39,6 @@ def look(directory: Path, apart: Collection[str] = ()) -> Listing:
                     files[path] = found
                 else:
                     odd[path] = "a link" if stat.S_ISLNK(found.st_mode) else "no file"
-                    continue  # the mode of a link says nothing
                 if why := exposure(found):
                     exposed[path] = why
     return Listing(files, odd, exposed)
@@ -49,7 +48,8 @@ def exposure(found: os.stat_result) -> str:
     """How others than this user and root may change a file or folder; empty if they cannot."""
     if found.st_uid not in (0, os.geteuid()):
         return f"it belongs to the user with the id {found.st_uid}"
-    if found.st_mode & WRITABLE_BY_OTHERS:
+    # The mode of a link says nothing: nobody can write one.
+    if found.st_mode & WRITABLE_BY_OTHERS and not stat.S_ISLNK(found.st_mode):
         return f"its group or others may write it (mode {stat.S_IMODE(found.st_mode):o})"
     return ""
 

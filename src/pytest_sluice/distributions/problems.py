@@ -47,16 +47,19 @@ class Exposed(SluiceError):
         )
 
 
-class NoStraightPath(SluiceError):
-    """The cache's path has a letter that Java encodes, and no link to it could be made."""
+class NotStraight(SluiceError):
+    """The cache's path has a letter that Java encodes in a URL."""
 
     @classmethod
-    def to(cls, path: Path, fact: str) -> "NoStraightPath":
-        """``fact`` says what is wrong with the link."""
+    def cache(cls, path: Path) -> "NotStraight":
+        """``path`` is the cache's root."""
         return cls(
-            "Java cannot use class data archives below the path of the cache, nor a link to it",
-            checked=[f"the cache is {path}", fact],
-            remedy=f"set SLUICE_CACHE to a path of ASCII letters without a space, and {REMEDY}",
+            "Java keeps no class below the path of the cache in an archive, so starts take long",
+            checked=[f"the cache is {path}, which is {path.resolve()}"],
+            remedy=(
+                "set SLUICE_CACHE to a path of ASCII letters, digits and any of /._~=@+- without "
+                f"a space, also after all links; then {REMEDY}"
+            ),
         )
 
 
