@@ -17,7 +17,7 @@ from pytest_sluice import supervisor as room
 from pytest_sluice.burial import left, undos
 from pytest_sluice.children import Child
 from pytest_sluice.jsonl import entries
-from pytest_sluice.protocol import JOURNAL, MARK, UNDO_LOG
+from pytest_sluice.protocol import JOURNAL, LEFT_BEHIND, MARK, UNDO_LOG
 from pytest_sluice.supervisor import Supervisor
 
 RUNS = 10**6  # a code that stands for "it does not end by itself"
@@ -479,3 +479,19 @@ def test_the_journal_is_locked_for_as_long_as_the_supervisor_lives(
         return [path.name for path in directory.iterdir()]
 
     assert play(scene) == [JOURNAL]
+
+
+@pytest.mark.parametrize(("undone", "code"), [(True, 0), (False, LEFT_BEHIND)])
+def test_its_exit_code_tells_whether_something_is_left(
+    directory: Path, world: World, monkeypatch: pytest.MonkeyPatch, undone: bool, code: int
+) -> None:
+    async def run(_supervisor: Supervisor, lease: object) -> bool:
+        world.acts.append(f"run with lease {lease}")
+        return undone
+
+    monkeypatch.setattr(Supervisor, "run", run)
+    monkeypatch.setattr(room, "_locked", lambda _path: None)
+    monkeypatch.setattr(room, "adopt_orphans", lambda: world.acts.append("adopt"))
+    monkeypatch.setattr(room, "socket", SimpleNamespace(socket=lambda fileno: fileno))
+    assert room.main(directory, 7) == code
+    assert world.acts == ["adopt", "run with lease 7"]
