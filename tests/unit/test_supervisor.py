@@ -17,7 +17,7 @@ from pytest_sluice import supervisor as room
 from pytest_sluice.burial import left, undos
 from pytest_sluice.children import Child
 from pytest_sluice.jsonl import entries
-from pytest_sluice.protocol import JOURNAL, MARK, UNDO_LOG
+from pytest_sluice.protocol import JOURNAL, LEFT_BEHIND, LONGEST_LINE, MARK, SOCKET, UNDO_LOG
 from pytest_sluice.supervisor import Supervisor
 
 RUNS = 10**6  # a code that stands for "it does not end by itself"
@@ -470,6 +470,49 @@ class TestConnection:
         assert play(scene) == [1, 0, True]
 
 
+@pytest.mark.parametrize("end", ["lease", signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=str)
+def test_it_serves_until_the_last_lease_or_a_signal(
+    play: Play, directory: Path, monkeypatch: pytest.MonkeyPatch, end: object
+) -> None:
+    acts: list[object] = []
+    handlers: dict[object, Callable[[], None]] = {}
+    writer = Writer()
+
+    async def scene(supervisor: Supervisor) -> object:
+        reader = asyncio.StreamReader()
+
+        async def listen(_connected: object, path: str, limit: int) -> object:
+            acts.append((path, limit))
+            return SimpleNamespace(close=lambda: acts.append("deaf"))
+
+        async def take(sock: object) -> object:
+            acts.append(sock)
+            return reader, writer
+
+        async def bury() -> bool:
+            acts.append("buried")
+            return False
+
+        loop = SimpleNamespace(add_signal_handler=handlers.__setitem__)
+        monkeypatch.setattr(asyncio, "get_running_loop", lambda: loop)
+        monkeypatch.setattr(asyncio, "start_unix_server", listen)
+        monkeypatch.setattr(asyncio, "open_unix_connection", take)
+        monkeypatch.setattr(supervisor, "bury", bury)
+        running = asyncio.create_task(supervisor.run(cast("Any", "lease")))
+        while not supervisor.leases:
+            await asyncio.sleep(0)
+        before = list(acts)
+        reader.feed_eof() if end == "lease" else handlers[end]()
+        undone = await running
+        await asyncio.sleep(0)
+        return [before, undone, supervisor.leases, writer.closed]
+
+    served = ["lease", (str(directory / SOCKET), LONGEST_LINE)]
+    assert play(scene) == [served, False, 0, True]
+    assert acts == [*served, "deaf", "buried"]
+    assert getattr(handlers[signal.SIGCHLD], "__name__", "") == "reap"
+
+
 def test_the_journal_is_locked_for_as_long_as_the_supervisor_lives(
     play: Play, directory: Path
 ) -> None:
@@ -479,3 +522,19 @@ def test_the_journal_is_locked_for_as_long_as_the_supervisor_lives(
         return [path.name for path in directory.iterdir()]
 
     assert play(scene) == [JOURNAL]
+
+
+@pytest.mark.parametrize(("undone", "code"), [(True, 0), (False, LEFT_BEHIND)])
+def test_its_exit_code_tells_whether_something_is_left(
+    directory: Path, world: World, monkeypatch: pytest.MonkeyPatch, undone: bool, code: int
+) -> None:
+    async def run(_supervisor: Supervisor, lease: object) -> bool:
+        world.acts.append(f"run with lease {lease}")
+        return undone
+
+    monkeypatch.setattr(Supervisor, "run", run)
+    monkeypatch.setattr(room, "_locked", lambda _path: None)
+    monkeypatch.setattr(room, "adopt_orphans", lambda: world.acts.append("adopt"))
+    monkeypatch.setattr(room, "socket", SimpleNamespace(socket=lambda fileno: fileno))
+    assert room.main(directory, 7) == code
+    assert world.acts == ["adopt", "run with lease 7"]
