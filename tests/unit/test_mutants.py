@@ -8,6 +8,7 @@ import pytest
 
 from pytest_sluice.declaration import STAGES
 from pytest_sluice.errors import SluiceError
+from tools.mutants.__main__ import main
 from tools.mutants.generated import candidates, in_order, mutant, one_a_place
 from tools.mutants.levels import PLUGIN, ROOMS, Room, all_levels
 from tools.mutants.mutant import Mutant
@@ -156,6 +157,23 @@ def test_the_sample_is_drawn_from_the_rooms_of_the_plugin() -> None:
     assert len(drawn.mutants) + len(drawn.equivalent) == 12
     assert len({each.path for each in drawn.mutants}) > 2
     assert SIZE >= 80
+
+
+def test_the_share_in_ci_is_what_unit_tests_judge_and_what_is_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["--list", "--share=ci"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    levels = all_levels(ROOT)
+    for version in VERSIONS:
+        cheap = levels[version.levels[0]].light
+        assert (version.name in listed) is (cheap or version.in_ci), version.name
+    assert sum(version.in_ci for version in VERSIONS) >= 1
+
+
+def test_a_pattern_chooses_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list", "--share=ci", "--only=acks: 1"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["acks: 1"]
 
 
 @pytest.mark.parametrize("kind", ["equivalent", "survivors"])

@@ -38,7 +38,6 @@ PLACES = 2
 def main(arguments: Sequence[str] | None = None) -> int:
     """Judge, print a line for each mutant and the scores at the end; the exit code."""
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
         return _judge(options)
     except SluiceError as error:
@@ -147,4 +146,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(main())
