@@ -16,7 +16,7 @@ from pytest_sluice.events import Journal
 from pytest_sluice.flow.deployment import Deployment, roles
 from pytest_sluice.flow.run import ComponentFailed, Run
 from pytest_sluice.graph import Node
-from pytest_sluice.sql import QueryFailed
+from pytest_sluice.sql import QueryFailed, Result
 from pytest_sluice.waiting import WaitTimeout
 from tests.fakes import FakeBackend
 
@@ -68,15 +68,17 @@ class Engine:
     def __init__(self, *errors: str, then: Callable[[], None] = lambda: None) -> None:
         self.errors = list(errors)
         self.asked: list[tuple[str, str]] = []
+        self.nodes: list[int] = []
         self._then = then
 
-    def query(self, sql: str, mapping: str = "position") -> None:
-        """Fail, or note what was asked."""
+    def query(self, sql: str, mapping: str = "position") -> Result:
+        """Fail, or note what was asked and count."""
         if self.errors:
             name = self.errors.pop(0)
             self._then()
             raise QueryFailed(sql, name, "no")
         self.asked.append((mapping, sql))
+        return Result(("count",), ("bigint",), ((self.nodes.pop(0) if self.nodes else 1,),))
 
 
 class World(Deployment):
@@ -132,9 +134,17 @@ class TestEngine:
 
     def test_both_catalogs_are_asked_and_no_table_of_the_pipeline(self, world: World) -> None:
         assert cast("Any", Run(1, pipeline(), world).presto) is world.engine
-        assert [mapping for mapping, _ in world.engine.asked] == ["position", "name"]
-        assert all("information_schema.schemata" in sql for _, sql in world.engine.asked)
-        assert not any("orders" in sql for _, sql in world.engine.asked)
+        asked = [(mapping, sql.split()[3]) for mapping, sql in world.engine.asked]
+        assert asked == [
+            ("position", "system.runtime.nodes"),
+            ("position", '"hive".information_schema.schemata'),
+            ("name", '"hive_by_name".information_schema.schemata'),
+        ]
+
+    def test_an_engine_without_a_node_is_not_ready(self, world: World) -> None:
+        world.engine.nodes = [0, 0, 1]
+        assert cast("Any", Run(1, pipeline(), world).presto) is world.engine
+        assert sum("nodes" in sql for _, sql in world.engine.asked) == 3
 
     @pytest.mark.parametrize("name", ["NO_NODES_AVAILABLE", "HIVE_METASTORE_ERROR"])
     def test_what_passes_is_waited_for(self, world: World, name: str) -> None:

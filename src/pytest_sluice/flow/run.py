@@ -24,9 +24,12 @@ from pytest_sluice.waiting import NotYet, WaitTimeout
 
 # From spark-submit to the first pinned offset: 4 s with a class data archive, 16 s without.
 STREAM_SECONDS = 120.0
-# It needs a node for its split, and the metastore for its rows, and nothing of the pipeline: what
-# that has written, or not yet, is no matter of the engine's.
-ENGINE_QUERY = "select count(*) from {catalog}.information_schema.schemata"
+# Neither needs anything of the pipeline: a file that it is writing is no matter of the engine's. The
+# first counts the nodes to which splits of Hive's tables are given; until Presto has discovered one
+# it answers the second, which proves a catalog and the metastore, and fails at every table of Hive
+# with NO_NODES_AVAILABLE: so after 2 of 4 starts.
+NODES_QUERY = "select count(*) from system.runtime.nodes where state = 'active'"
+CATALOG_QUERY = "select count(*) from {catalog}.information_schema.schemata"
 # While Presto and the metastore both live, these pass; a death of either is told at once.
 MAY_RECOVER = frozenset({"HIVE_METASTORE_ERROR", "NOT_REACHABLE"})
 
@@ -254,16 +257,19 @@ class Run:
         client = self.deployment.presto(self.names.schema)
 
         def probe() -> None:
+            if not _asked(client, "position", NODES_QUERY):
+                raise NotYet("an engine that has discovered no node")
             for mapping, catalog in client.catalogs.items():
-                _probe_engine(client, mapping, ENGINE_QUERY.format(catalog=f'"{catalog}"'))
+                _asked(client, mapping, CATALOG_QUERY.format(catalog=f'"{catalog}"'))
 
         self.deployment.await_role("presto", probe, beside=["metastore"])
         return client
 
 
-def _probe_engine(client: Presto, mapping: MappingName, sql: str) -> None:
+def _asked(client: Presto, mapping: MappingName, sql: str) -> int:
+    """The count that a query answers; raises NotYet where it may come, else QueryFailed."""
     try:
-        client.query(sql, mapping)
+        return int(client.query(sql, mapping).rows[0][0])
     except QueryFailed as error:
         if not (error.transient or error.name in MAY_RECOVER):
             raise
