@@ -25,9 +25,9 @@ from pytest_sluice.waiting import NotYet, WaitTimeout
 # From spark-submit to the first pinned offset: 4 s with a class data archive, 16 s without.
 STREAM_SECONDS = 120.0
 # Neither needs anything of the pipeline: a file that it is writing is no matter of the engine's. The
-# first counts the nodes to which splits of Hive's tables are given; until Presto has discovered one
-# it answers the second, which proves a catalog and the metastore, and fails at every table of Hive
-# with NO_NODES_AVAILABLE: so after 2 of 4 starts.
+# first counts the nodes that may read tables of Hive. Before Presto has discovered one the second,
+# which proves a catalog and the metastore, is answered, and every table of Hive fails with
+# NO_NODES_AVAILABLE: after 2 of 4 starts.
 NODES_QUERY = "select count(*) from system.runtime.nodes where state = 'active'"
 CATALOG_QUERY = "select count(*) from {catalog}.information_schema.schemata"
 # While Presto and the metastore both live, these pass; a death of either is told at once.
