@@ -1,7 +1,7 @@
 """A run: one traffic through one deployment of the pipeline, with topic, folder and schema."""
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import cached_property, partial
 from typing import Any
 
@@ -24,12 +24,12 @@ from pytest_sluice.waiting import NotYet, WaitTimeout
 
 # From spark-submit to the first pinned offset: 4 s with a class data archive, 16 s without.
 STREAM_SECONDS = 120.0
-# Neither needs anything of the pipeline: a file that it is writing is no matter of the engine's. The
-# first counts the nodes that may read tables of Hive. Before Presto has discovered one the second,
-# which proves a catalog and the metastore, is answered, and every table of Hive fails with
-# NO_NODES_AVAILABLE: after 2 of 4 starts.
-NODES_QUERY = "select count(*) from system.runtime.nodes where state = 'active'"
+# It proves a catalog and the metastore, and needs nothing of the pipeline, but no node either: after
+# 2 of 4 starts it was answered, and then a table of Hive failed with NO_NODES_AVAILABLE.
 CATALOG_QUERY = "select count(*) from {catalog}.information_schema.schemata"
+# Only a table of Hive tells whether its connector has nodes. Whether the table is there, and can be
+# read, is a matter of the pipeline, and not asked here.
+TABLE_QUERY = "select 1 from {table} limit 1"
 # While Presto and the metastore both live, these pass; a death of either is told at once.
 MAY_RECOVER = frozenset({"HIVE_METASTORE_ERROR", "NOT_REACHABLE"})
 
@@ -257,19 +257,25 @@ class Run:
         client = self.deployment.presto(self.names.schema)
 
         def probe() -> None:
-            if not _asked(client, "position", NODES_QUERY):
-                raise NotYet("an engine that has discovered no node")
             for mapping, catalog in client.catalogs.items():
-                _asked(client, mapping, CATALOG_QUERY.format(catalog=f'"{catalog}"'))
+                _ask(client, mapping, CATALOG_QUERY.format(catalog=f'"{catalog}"'))
+                self._probe_nodes(client, mapping)
 
         self.deployment.await_role("presto", probe, beside=["metastore"])
         return client
 
+    def _probe_nodes(self, client: Presto, mapping: MappingName) -> None:
+        """Ask the tables until one answers; only an engine that has no nodes yet counts."""
+        for table in self.pipeline.tables:
+            with suppress(QueryFailed):
+                _ask(client, mapping, TABLE_QUERY.format(table=self.qualified(table)))
+                return
 
-def _asked(client: Presto, mapping: MappingName, sql: str) -> int:
-    """The count that a query answers; raises NotYet where it may come, else QueryFailed."""
+
+def _ask(client: Presto, mapping: MappingName, sql: str) -> None:
+    """Ask a query; raises NotYet where an answer may still come, else QueryFailed."""
     try:
-        return int(client.query(sql, mapping).rows[0][0])
+        client.query(sql, mapping)
     except QueryFailed as error:
         if not (error.transient or error.name in MAY_RECOVER):
             raise
