@@ -145,7 +145,7 @@ class TestEngine:
         ]
 
     def test_a_table_that_cannot_be_read_is_no_matter_of_the_engine(self, world: World) -> None:
-        world.engine.tables = ["HIVE_BAD_DATA", "SYNTAX_ERROR"]
+        world.engine.tables = ["HIVE_METASTORE_ERROR", "SYNTAX_ERROR"]
         assert cast("Any", Run(1, pipeline(), world).presto) is world.engine
         assert len(world.engine.asked) == 4
 

@@ -1,7 +1,7 @@
 """A run: one traffic through one deployment of the pipeline, with topic, folder and schema."""
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import cached_property, partial
 from typing import Any
 
@@ -24,8 +24,8 @@ from pytest_sluice.waiting import NotYet, WaitTimeout
 
 # From spark-submit to the first pinned offset: 4 s with a class data archive, 16 s without.
 STREAM_SECONDS = 120.0
-# It proves a catalog and the metastore, and needs nothing of the pipeline, but no node either: after
-# 2 of 4 starts it was answered, and then a table of Hive failed with NO_NODES_AVAILABLE.
+# It proves a catalog and the metastore, and needs nothing of the pipeline, but no node
+# either: after 2 of 4 starts it was answered, and then a table of Hive failed with NO_NODES_AVAILABLE.
 CATALOG_QUERY = "select count(*) from {catalog}.information_schema.schemata"
 # Only a table of Hive tells whether its connector has nodes. Whether the table is there, and can be
 # read, is a matter of the pipeline, and not asked here.
@@ -267,9 +267,12 @@ class Run:
     def _probe_nodes(self, client: Presto, mapping: MappingName) -> None:
         """Ask the tables until one answers; only an engine that has no nodes yet counts."""
         for table in self.pipeline.tables:
-            with suppress(QueryFailed):
-                _ask(client, mapping, TABLE_QUERY.format(table=self.qualified(table)))
+            try:
+                client.query(TABLE_QUERY.format(table=self.qualified(table)), mapping)
                 return
+            except QueryFailed as error:
+                if error.transient:
+                    raise NotYet(error.cause) from error
 
 
 def _ask(client: Presto, mapping: MappingName, sql: str) -> None:
