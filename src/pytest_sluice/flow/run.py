@@ -24,8 +24,8 @@ from pytest_sluice.waiting import NotYet, WaitTimeout
 
 # From spark-submit to the first pinned offset: 4 s with a class data archive, 16 s without.
 STREAM_SECONDS = 120.0
-# It proves a catalog and the metastore, and needs nothing of the pipeline, but no node
-# either: after 2 of 4 starts it was answered, and then a table of Hive failed with NO_NODES_AVAILABLE.
+# It proves a catalog and the metastore, and needs nothing of the pipeline. It needs no node either:
+# after 2 of 4 starts it was answered, and then tables of Hive failed with NO_NODES_AVAILABLE.
 CATALOG_QUERY = "select count(*) from {catalog}.information_schema.schemata"
 # Only a table of Hive tells whether its connector has nodes. Whether the table is there, and can be
 # read, is a matter of the pipeline, and not asked here.
