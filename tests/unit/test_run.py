@@ -61,12 +61,16 @@ class Files:
 
 
 class Engine:
-    """A Presto that fails with each of the errors, in their order, and then answers."""
+    """A Presto that fails with each of the errors, in their order, and then answers.
+
+    ``tables`` are the errors of queries over tables; those of catalogs have others.
+    """
 
     catalogs: Mapping[str, str] = {"position": "hive", "name": "hive_by_name"}
 
     def __init__(self, *errors: str, then: Callable[[], None] = lambda: None) -> None:
         self.errors = list(errors)
+        self.tables: list[str] = []
         self.asked: list[tuple[str, str]] = []
         self._then = then
 
@@ -74,12 +78,13 @@ class Engine:
         """Both catalogs map as their names say."""
 
     def query(self, sql: str, mapping: str = "position") -> None:
-        """Fail, or note what was asked."""
-        if self.errors:
-            name = self.errors.pop(0)
+        """Fail, or answer; note what was asked."""
+        self.asked.append((mapping, sql.partition(" from ")[2]))
+        errors = self.errors if "information_schema" in sql else self.tables
+        if errors:
+            name = errors.pop(0)
             self._then()
             raise QueryFailed(sql, name, "no")
-        self.asked.append((mapping, sql))
 
 
 class World(Deployment):
@@ -133,11 +138,28 @@ def ready(world: World) -> World:
 class TestEngine:
     """Ready is an engine that answers, whatever the pipeline has written."""
 
-    def test_both_catalogs_are_asked_and_no_table_of_the_pipeline(self, world: World) -> None:
+    def test_both_catalogs_are_asked(self, world: World) -> None:
         assert cast("Any", Run(1, pipeline(), world).presto) is world.engine
-        assert [mapping for mapping, _ in world.engine.asked] == ["position", "name"]
-        assert all("information_schema.schemata" in sql for _, sql in world.engine.asked)
-        assert not any("orders" in sql for _, sql in world.engine.asked)
+        assert world.engine.asked == [
+            ("position", '"hive".information_schema.schemata'),
+            ("position", "default.orders limit 1"),
+            ("name", '"hive_by_name".information_schema.schemata'),
+            ("name", "default.orders limit 1"),
+        ]
+
+    def test_a_table_that_cannot_be_read_is_no_matter_of_the_engine(self, world: World) -> None:
+        world.engine.tables = ["HIVE_METASTORE_ERROR", "SYNTAX_ERROR"]
+        assert cast("Any", Run(1, pipeline(), world).presto) is world.engine
+        assert len(world.engine.asked) == 4
+
+    def test_an_engine_that_has_no_nodes_for_tables_is_not_ready(self, world: World) -> None:
+        world.engine.tables = ["NO_NODES_AVAILABLE"] * 2
+        assert cast("Any", Run(1, pipeline(), world).presto) is world.engine
+        assert world.engine.asked.count(("position", "default.orders limit 1")) == 3
+
+    def test_without_tables_the_catalogs_are_enough(self, world: World) -> None:
+        assert cast("Any", Run(1, Pipeline(Topic("clicks")), world).presto) is world.engine
+        assert len(world.engine.asked) == 2
 
     @pytest.mark.parametrize("name", ["NO_NODES_AVAILABLE", "HIVE_METASTORE_ERROR"])
     def test_what_passes_is_waited_for(self, world: World, name: str) -> None:
