@@ -218,10 +218,25 @@ class TestBurial:
         assert (dead / JOURNAL).exists()
         assert left(dead) == []
 
+    def test_the_journal_goes_when_all_else_is_gone(
+        self, dead: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        removed: list[str] = []
+        real = Path.unlink
+
+        def unlink(path: Path, missing_ok: bool = False) -> None:
+            removed.append(path.name)
+            real(path, missing_ok)
+
+        monkeypatch.setattr(Path, "unlink", unlink)
+        assert bury(dead) == Burial(3, ())
+        assert sorted(removed[:-1]) == ["socket", UNDO_LOG]
+        assert removed[-1] == JOURNAL
+
     def test_nothing_is_left_of_one_that_is_gone(self, tmp_path: Path) -> None:
         assert left(tmp_path / "sluice-gone") == []
         assert bury(tmp_path / "sluice-gone") is None
-        assert not is_alive(tmp_path / "sluice-gone")
+        assert is_alive(tmp_path / "sluice-gone") is False
 
 
 def link(dead: Path) -> None:
