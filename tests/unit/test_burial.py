@@ -218,10 +218,38 @@ class TestBurial:
         assert (dead / JOURNAL).exists()
         assert left(dead) == []
 
+    def test_the_journal_goes_when_all_else_is_gone(
+        self, dead: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        removed: list[str] = []
+        real = Path.unlink
+
+        def unlink(path: Path, missing_ok: bool = False) -> None:
+            removed.append(path.name)
+            real(path, missing_ok)
+
+        monkeypatch.setattr(Path, "unlink", unlink)
+        assert bury(dead) == Burial(3, ())
+        assert sorted(removed[:-1]) == ["socket", UNDO_LOG]
+        assert removed[-1] == JOURNAL
+
+    def test_nothing_stays_open(self, dead: Path, commands: Commands) -> None:
+        before = len(os.listdir("/dev/fd"))
+        left(dead)
+        is_alive(dead)
+        bury(dead)
+        bury(dead)
+        assert len(os.listdir("/dev/fd")) == before
+
+    def test_what_a_burial_left_without_a_journal_can_be_removed(self, dead: Path) -> None:
+        (dead / JOURNAL).unlink()
+        burial.remove(dead)
+        assert not dead.exists()
+
     def test_nothing_is_left_of_one_that_is_gone(self, tmp_path: Path) -> None:
         assert left(tmp_path / "sluice-gone") == []
         assert bury(tmp_path / "sluice-gone") is None
-        assert not is_alive(tmp_path / "sluice-gone")
+        assert is_alive(tmp_path / "sluice-gone") is False
 
 
 def link(dead: Path) -> None:
@@ -296,7 +324,7 @@ class TestStrange:
         assert swept.buried == []
         assert commands.ran == []
         assert sorted(dead.parent.rglob("*")) == before
-        assert not is_alive(dead)
+        assert is_alive(dead) is False
         with pytest.raises(Strange):
             left(dead)
 
