@@ -54,7 +54,7 @@ class Stay:
     """One run's part of it: its topic, its folder, its schemas, each noted before it is made."""
 
     def __init__(self, guest: Guest, pipeline: Pipeline, names: Names) -> None:
-        _require_own(pipeline, names)
+        require_own_places(pipeline, names)
         self._guest = guest
         self._topic, self._folder = Thing("topic", names.topic), Thing("folder", names.root)
         schemas = {_filled(table.schema, names) for table in pipeline.tables}
@@ -100,7 +100,7 @@ class Owned:
         """Nothing to remove."""
 
 
-def _require_own(pipeline: Pipeline, names: Names) -> None:
+def require_own_places(pipeline: Pipeline, names: Names) -> None:
     """Refuse a declaration that writes where others may: every run has names of its own there."""
     paths = [table.path for table in pipeline.tables]
     paths += [query.checkpoint for query in pipeline.queries]

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator
 
 from pytest_sluice.declaration import Api, Names, Pipeline
 from pytest_sluice.errors import BadDeclaration
-from pytest_sluice.flow.guest import _require_own
+from pytest_sluice.flow.guest import require_own_places
 
 
 def require_own(pipeline: Pipeline, names: Names) -> None:
     """Refuse a pipeline that would share topic, folders or schema with another run."""
-    _require_own(pipeline, names)
+    require_own_places(pipeline, names)
     if fixed := list(_fixed(pipeline)):
         raise BadDeclaration(
             "a run of its own would share with others what the pipeline does not let it change",
