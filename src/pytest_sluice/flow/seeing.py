@@ -1,5 +1,6 @@
 """Waiting until the engine reads what is committed, under both mappings of Parquet columns."""
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 
@@ -14,6 +15,8 @@ from pytest_sluice.waiting import NotYet, WaitTimeout, wait_for
 
 VISIBLE_SECONDS = 30.0
 MAPPINGS: tuple[MappingName, ...] = ("position", "name")
+
+_NO_TABLE = re.compile(r"(Table|Schema) \S+ does not exist")
 
 Rows = Mapping[str, int]
 
@@ -68,7 +71,7 @@ class Sight:
         except QueryFailed as error:
             if error.misfit:
                 # A table that is not there is the DDL's fault, and no reader's.
-                stage: Stage = "hive" if "does not exist" in error.message else "presto"
+                stage: Stage = "hive" if _NO_TABLE.search(error.message) else "presto"
                 raise Broke(stage, f"{label} as read by {mapping}", error.cause) from error
             if error.transient:
                 raise NotYet(error.cause) from error
