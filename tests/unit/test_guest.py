@@ -96,6 +96,8 @@ class TestList:
         belongings.note(TOPIC)
         belongings.note(TOPIC)
         assert belongings.path.read_text().count("\n") == 1
+        belongings.gone(TOPIC)
+        assert belongings.path.read_text().count("\n") == 2
 
     def test_an_entry_is_on_the_disk_when_it_counts(
         self, belongings: Belongings, monkeypatch: pytest.MonkeyPatch
