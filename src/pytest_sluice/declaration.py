@@ -278,6 +278,8 @@ class Pipeline:
             none = (kind, type(None))
             checks.require_kind(self, name, none, f"{article} {kind.__name__} or None")
         checks.freeze_kinds(self, "traffic", Burst)
+        checks.freeze_texts(self, "claims")
+        checks.require_different(self, "claims", self.claims, "id")
         checks.require(self, "root", checks.matches(r"(/[^/{}\s]+)+"), "a folder such as /tmp")
         checks.require(self, "schema", checks.matches(r"\w+"), "a bare name of a schema")
         called = [(table.schema, table.name) for table in self.tables]

@@ -264,6 +264,16 @@ def test_two_tables_of_one_name_have_two_schemas() -> None:
         declared("{schema}", "{schema}")
 
 
+def test_claims_are_ids_each_once() -> None:
+    assert untyped(Pipeline)(TOPIC, claims=["1", "2"]).claims == ("1", "2")
+    with pytest.raises(BadDeclaration, match=r"Pipeline.claims is '12'; it must be a tuple"):
+        untyped(Pipeline)(TOPIC, claims="12")
+    with pytest.raises(BadDeclaration, match=r"Pipeline.claims\[1\] is 2; it must be a str"):
+        untyped(Pipeline)(TOPIC, claims=("1", 2))
+    with pytest.raises(BadDeclaration, match=r"Pipeline.claims has two of the id '1'"):
+        Pipeline(TOPIC, claims=("1", "1"))
+
+
 def test_a_kind_is_kept_or_unkept() -> None:
     kept = job(query(tables=(table(keeps=("join",)),)))
     with pytest.raises(BadDeclaration, match=r"unkept has 'join', which the table 't' keeps"):
