@@ -40,7 +40,7 @@ def cache_root() -> Path:
     usual = Path(os.environ.get("XDG_CACHE_HOME", "").strip() or "~/.cache").expanduser()
     if sys.platform == "darwin":
         usual = Path.home() / "Library/Caches"
-    if re.fullmatch(r"[A-Za-z0-9/._~=@+-]*", str((usual / "pytest-sluice").resolve())):
+    if re.fullmatch(r"[A-Za-z0-9/._~@+-]*", str((usual / "pytest-sluice").resolve())):
         return usual / "pytest-sluice"
     return Path("/var/tmp") / f"pytest-sluice-{os.geteuid()}"
 

@@ -57,7 +57,7 @@ class NotStraight(SluiceError):
             "Java keeps no class below the path of the cache in an archive, so starts take long",
             checked=[f"the cache is {path}, which is {path.resolve()}"],
             remedy=(
-                "set SLUICE_CACHE to a path of ASCII letters, digits and any of /._~=@+- without "
+                "set SLUICE_CACHE to a path of ASCII letters, digits and any of /._~@+- without "
                 f"a space, also after all links; then {REMEDY}"
             ),
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pytest_sluice.distributions.problems import NotStraight
 
-STRAIGHT = re.compile(r"[A-Za-z0-9/._~=@+-]*")
+STRAIGHT = re.compile(r"[A-Za-z0-9/._~@+-]*")
 
 
 def is_straight(path: Path) -> bool:
