@@ -59,6 +59,10 @@ def test_the_last_committed_batch_is_the_highest_number_not_the_last_name() -> N
     assert committed(files, "/c") == Committed(10, {"events": {0: 100}})
 
 
+def test_a_batch_that_was_begun_is_not_committed() -> None:
+    assert committed(Folder({"/c/offsets/0": offsets('{"events":{"0":7}}')}), "/c") is None
+
+
 def test_temporary_and_foreign_names_are_no_batches() -> None:
     names = [".8.crc", ".9.1b2c.tmp", "10.tmp", ".tmp", "_11", "12.compact.tmp", "1e3"]
     files = Folder({f"/c/commits/{name}": "v1" for name in names})

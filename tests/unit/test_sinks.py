@@ -85,6 +85,12 @@ def test_a_log_that_cannot_be_read_is_a_named_error(text: str) -> None:
         listing(files, FOLDER, [], "", Progress())
 
 
+def test_a_compact_log_that_cannot_be_read_is_named_as_it_is() -> None:
+    files = Folder({f"{FOLDER}/_spark_metadata/9.compact": "v2"})
+    with pytest.raises(BadCheckpoint, match=r"_spark_metadata/9\.compact"):
+        listing(files, FOLDER, [], "", Progress())
+
+
 def test_a_query_writes_while_it_has_begun_more_than_it_committed() -> None:
     assert Progress(0, 1).is_writing
     assert not Progress(1, 1).is_writing
