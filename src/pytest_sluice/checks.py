@@ -131,7 +131,7 @@ def require_path_inside(owner: object, field: str, known: frozenset[str]) -> Non
     require(
         owner,
         field,
-        lambda path: isinstance(path, str) and path.startswith(("/", "{root}")),
+        lambda path: isinstance(path, str) and path.startswith(("/", "{root}/")),
         "a path that begins with / or with {root}/",
     )
     require_placeholders(owner, field, getattr(owner, field), known)

@@ -61,11 +61,13 @@ class Claim:
 
     def __post_init__(self) -> None:
         """Refuse a claim that no result could meet, and an expectation without its reason."""
-        if any(len(row) != len(self.columns) for row in self.printed):
-            raise BadDeclaration(
-                f"claim {self.id}: a printed row has not as many cells as columns are printed",
-                checked=[f"the columns are {', '.join(self.columns)}"],
-            )
+        for number, row in enumerate(self.printed):
+            if not isinstance(row, (tuple, list)) or len(row) != len(self.columns):
+                raise BadDeclaration(
+                    f"claim {self.id}: printed[{number}] is {row!r}; it must be a tuple with a "
+                    f"value for each of the {len(self.columns)} columns",
+                    checked=[f"the columns are {', '.join(self.columns)}"],
+                )
         if self._places(self.columns) is None or not set(self.ordered_by) <= set(self._compared):
             raise BadDeclaration(
                 f"claim {self.id} compares or orders by a column that it does not print",

@@ -30,6 +30,7 @@ from typing import Literal
 from pytest_sluice import checks
 from pytest_sluice.access import KafkaAccess, unshown
 from pytest_sluice.errors import BadDeclaration
+from pytest_sluice.offsets import interval_seconds
 
 PLACEHOLDERS = frozenset(
     {"python", "host", "port", "bootstrap_servers", "topic", "hdfs_url", "root", "schema"}
@@ -52,8 +53,9 @@ class Env:
     default: str
 
     def __post_init__(self) -> None:
-        """Refuse what is no text."""
+        """Refuse what is no interval of Spark's."""
         checks.require_text(self, "name", "default")
+        interval_seconds(self.default)
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,9 @@ class Fixed:
     value: str
 
     def __post_init__(self) -> None:
-        """Refuse what is no text."""
+        """Refuse what is no interval of Spark's."""
         checks.require_text(self, "value")
+        interval_seconds(self.value)
 
 
 @dataclass(frozen=True)

@@ -205,7 +205,7 @@ def sluice_check(
     landing = sluice_session.landing()
     if landing.stopped_at:
         raise ServiceNotReady(landing.headline())
-    hop = next((f"{breach.stage}: {breach}" for breach in landing.breaches), "")
+    hop = "; ".join(f"{breach.stage}: {breach}" for breach in landing.breaches)
 
     def answer(sql: str, mapping: Any) -> Result | QueryFailed:
         try:

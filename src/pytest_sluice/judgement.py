@@ -75,7 +75,7 @@ class Wrong:
     def __str__(self) -> str:
         """One phrase."""
         note = f" ({self.note})" if self.note else ""
-        return f"{self.key}: {self.found:,} of {self.due}{note}"
+        return f"{self.key}: {_figures(self.found, self.due)}{note}"
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Breach:
         named = "; ".join(map(str, self.wrong[:_NAMED]))
         more = len(self.wrong) - _NAMED
         end = f"; and {more} more" if more > 0 else ""
-        return f"{self.hop}: {self.found:,} of {self.due} ({named}{end})"
+        return f"{self.hop}: {_figures(self.found, self.due)} ({named}{end})"
 
     def as_json(self) -> dict[str, Any]:
         """A value that JSON can hold."""
@@ -107,6 +107,11 @@ class Breach:
     def from_json(cls, value: Mapping[str, Any]) -> "Breach":
         """The breach that ``as_json`` was taken from."""
         return cls(**{**value, "wrong": tuple(Wrong(**each) for each in value["wrong"])})
+
+
+def _figures(found: int, due: str) -> str:
+    """What was found beside what was due."""
+    return f"{found:,}, due {due}" if due == "0" else f"{found:,} of {due}"
 
 
 def judge(hops: Iterable[Hop]) -> tuple[Breach, ...]:

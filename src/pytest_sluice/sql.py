@@ -1,5 +1,6 @@
 """SQL: queries to Presto by its Python client, and their results as values."""
 
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,6 +31,8 @@ MISFITS = frozenset(
         "SYNTAX_ERROR",  # also of a table, column or function that is not there, and of types
     }
 )
+# The parser's own words: a query that is no SQL says nothing of tables and files.
+_UNREAD = re.compile(r"mismatched input|extraneous input|no viable alternative|missing '")
 _MAPPING_PROPERTY = "parquet_use_column_names"
 _REQUEST_SECONDS = 60.0
 
@@ -48,7 +51,7 @@ class QueryFailed(SluiceError):
         self.name = name
         self.message = message
         self.transient = name in _TRANSIENT
-        self.misfit = name in MISFITS
+        self.misfit = name in MISFITS and not _UNREAD.search(message)
         super().__init__(
             f"the query failed with {name}: {message}",
             checked=[f"the query is: {sql}"],

@@ -116,7 +116,8 @@ class Verdict:
         """Refuse an expectation to fail without its reason, and a reason without it."""
         if (self.expected == "fails") != bool(self.because):
             raise BadDeclaration(
-                f"claim {self.id}: a claim that is expected to fail, and no other, has a reason",
+                f'claim {self.id}: expected="fails" needs a reason in because, and nothing else '
+                "takes one",
                 checked=[f"expected is {self.expected!r}, because is {self.because!r}"],
                 remedy='give expected="fails" and because="..." together',
             )
@@ -146,7 +147,13 @@ class Verdict:
     def as_expected(self) -> bool:
         """Whether it has the outcome that is known to be right, and what was meant holds."""
         meant = self.meant is None or self.meant.outcome == "holds"
-        return self.outcome == self.expected_outcome and meant
+        return self.outcome == self.expected_outcome and meant and self._was_measured
+
+    @property
+    def _was_measured(self) -> bool:
+        """Whether there was an answer: a query that is refused is no proof of a false claim."""
+        answers = [found for name, found in self.measured.items() if name != "fact"]
+        return not answers or any(isinstance(found, Result) for found in answers)
 
     @property
     def told_hop(self) -> str:
@@ -176,6 +183,8 @@ class Verdict:
     def _judged(self) -> str:
         if self.as_expected:
             return "as expected"
+        if not self._was_measured:
+            return "no answer was measured"
         if self.outcome == self.expected_outcome:
             return "what was meant does not hold"
         return f"expected: {self.expected_outcome}"

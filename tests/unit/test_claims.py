@@ -217,10 +217,17 @@ def test_a_claim_that_is_expected_to_fail_must_fail_under_both_mappings(outcome:
     "half", [{"expected": "fails"}, {"because": "no"}, {"expected": "holds", "because": "no"}]
 )
 def test_an_expectation_to_fail_and_its_reason_go_together(half: dict[str, Any]) -> None:
-    with pytest.raises(BadDeclaration, match="claim 7: a claim that is expected to fail"):
+    with pytest.raises(BadDeclaration, match='claim 7: expected="fails" needs a reason'):
         replace(CLAIM, **half)
     with pytest.raises(BadDeclaration, match="claim 8"):
         Verdict.of_fact("8", "s", True, "m", **half)
+
+
+def test_a_query_that_is_refused_is_no_proof_of_a_false_claim() -> None:
+    verdict = judge(FALSE, REFUSED, REFUSED)
+    assert verdict.outcome == "fails"
+    assert not verdict.as_expected
+    assert "no answer was measured" in verdict.text()
 
 
 def test_the_hop_that_was_broken_is_told_of_a_claim_that_is_not_as_expected() -> None:

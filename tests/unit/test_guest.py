@@ -244,7 +244,6 @@ class TestStay:
         "shared",
         [
             {"path": "/clicks"},
-            {"path": "{root}s/x"},
             {"path": "{root}/../x"},
             {"path": "{root}/../w_r1/x"},  # it comes back, and the next run's does not
             {"path": "{root}/x/.."},

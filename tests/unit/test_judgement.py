@@ -64,7 +64,7 @@ def test_a_breach_tells_both_figures_a_few_keys_and_how_many_more() -> None:
     notes = {"key 0": "why"}
     (breach,) = judge([Hop("api", "answers", {"key 0": exactly(7)}, found, notes)])
     assert str(breach) == (
-        "answers: 6 of 7 (key 0: 1 of 7 (why); key 1: 1 of 0; key 2: 1 of 0; key 3: 1 of 0; "
+        "answers: 6 of 7 (key 0: 1 of 7 (why); key 1: 1, due 0; key 2: 1, due 0; key 3: 1, due 0; "
         "and 2 more)"
     )
     (breach,) = judge([hop({}, {f"{n}": 1 for n in range(4)})])

@@ -87,19 +87,19 @@ def test_a_message_that_nobody_asked_for_is_marked() -> None:
 
     landing = good(answer=more, files={batch(CLICKS, 0): 11}).land(TEN)
     assert breaches(landing) == [("kafka", "messages of t by id")]
-    assert "(an id of no answer): 1 of 0" in landing.story()
+    assert "(an id of no answer): 1, due 0" in landing.story()
 
 
 def test_a_message_without_an_id_is_marked() -> None:
     landing = good(answer=lambda n, _b: (200, [event(n) if n else b'{"kind": "click"}'])).land(TEN)
     assert breaches(landing) == [("kafka", "messages of t by id")]
-    assert "(no id): 1 of 0" in landing.story()
+    assert "(no id): 1, due 0" in landing.story()
 
 
 def test_an_answer_without_an_id_or_with_another_ones_is_marked_at_the_api() -> None:
     landing = good(header=lambda n: f"id-{n}" if n else None).land(TEN)
     assert breaches(landing) == [("api", "answers with an X-Id of their own")]
-    assert "(no id): 1 of 0" in landing.story()
+    assert "(no id): 1, due 0" in landing.story()
     landing = good(header=lambda _n: "id-0").land(TEN)
     assert breaches(landing)[0] == ("api", "answers with an X-Id of their own")
     assert "id-0: 10 of 1" in landing.story()
@@ -231,7 +231,7 @@ def test_lost_and_doubled_rows_are_marked_at_the_stream() -> None:
 def test_a_row_in_the_wrong_table_is_marked_for_both() -> None:
     landing = good(files={batch(CLICKS, 0): 9, batch(JOINS, 0): 1}).land(TEN)
     assert breaches(landing) == [("stream", "rows that query q committed")]
-    assert "clicks: 9 of 10; joins: 1 of 0" in landing.headline()
+    assert "clicks: 9 of 10; joins: 1, due 0" in landing.headline()
 
 
 def test_a_message_of_a_kind_that_nobody_keeps_is_rejected_or_marked() -> None:
@@ -326,7 +326,7 @@ def test_an_id_that_is_late_is_waited_for_though_the_number_is_reached() -> None
     world.late = [(6.0, event(0))]
     landing = world.land(TEN)
     assert "id-0" not in landing.story()
-    assert "(an id of no answer): 1 of 0" in landing.story()
+    assert "(an id of no answer): 1, due 0" in landing.story()
 
 
 def test_an_orphan_is_marked_at_hdfs_and_is_no_committed_row() -> None:

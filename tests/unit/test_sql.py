@@ -306,3 +306,16 @@ def test_a_multiset_counts_rows_in_any_order(rows: list[tuple[str, list[int]]]) 
 def test_lists_and_maps_within_rows_can_be_counted() -> None:
     rows = [([[1], [2]], {"b": [1], "a": None}), ([[1], [2]], {"a": None, "b": [1]})]
     assert list(multiset(rows).values()) == [2]
+
+
+@pytest.mark.parametrize(
+    ("message", "misfit"),
+    [
+        ("line 1:15: Table hive.default.x does not exist", True),
+        ("line 1:8: Column 'x' cannot be resolved", True),
+        ("line 1:1: mismatched input 'selct'. Expecting: 'ALTER'", False),
+        ("line 1:9: extraneous input ','", False),
+    ],
+)
+def test_a_query_that_is_no_sql_says_nothing_of_the_tables(message: str, misfit: bool) -> None:
+    assert QueryFailed("q", "SYNTAX_ERROR", message).misfit == misfit
