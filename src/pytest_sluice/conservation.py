@@ -208,7 +208,9 @@ def visible_hop(
     ``rows`` are by file; ``may`` are files that are judged elsewhere, or not yet.
     """
     due = {file: Due(0, None) for file in may} | _exactly(rows)
-    return Hop("presto", f"rows of {label} visible by {mapping}", due, dict(seen))
+    asks = "no file of the table is read: is its location the declared one?"
+    notes = {} if seen.keys() & rows.keys() else dict.fromkeys(rows, asks)
+    return Hop("presto", f"rows of {label} visible by {mapping}", due, dict(seen), notes)
 
 
 def _labelled(taken: Taken) -> Iterator[tuple[str, Table]]:

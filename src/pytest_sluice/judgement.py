@@ -53,7 +53,7 @@ class Hop:
     """What arrived at a stage, and what was due: counts by key.
 
     ``name`` says what is counted. Of a key that is not in ``due`` nothing is due. ``notes`` say of
-    a key what its figures do not.
+    a key, in a few words, what its figures do not; ``detail`` says more, such as the end of a log.
     """
 
     stage: Stage
@@ -61,6 +61,7 @@ class Hop:
     due: Mapping[str, Due]
     found: Mapping[str, int]
     notes: Mapping[str, str] = field(default_factory=dict)
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ class Breach:
     due: str
     found: int
     wrong: tuple[Wrong, ...]
+    detail: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a stage that is none, which a report would print as if it were one."""
@@ -94,7 +96,7 @@ class Breach:
 
     def __str__(self) -> str:
         """One sentence with both figures, and some of the keys."""
-        named = "; ".join(map(str, self.wrong[:_NAMED]))
+        named = "; ".join(w.note if w.key == self.hop else str(w) for w in self.wrong[:_NAMED])
         more = len(self.wrong) - _NAMED
         end = f"; and {more} more" if more > 0 else ""
         return f"{self.hop}: {_figures(self.found, self.due)} ({named}{end})"
@@ -134,7 +136,7 @@ def _breach(hop: Hop) -> Breach | None:
     if not wrong:
         return None
     due = sum(hop.due.values(), NOTHING)
-    return Breach(hop.stage, hop.name, str(due), sum(hop.found.values()), wrong)
+    return Breach(hop.stage, hop.name, str(due), sum(hop.found.values()), wrong, hop.detail)
 
 
 def _fits(hop: Hop, key: str) -> bool:

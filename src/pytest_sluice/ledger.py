@@ -130,7 +130,9 @@ class Landing:
     def story(self) -> str:
         """The text that a failed test shows: the hops that broke, the reason, the ledger."""
         lines = [self.headline()]
-        lines += [f"  then at {breach.stage}: {breach}" for breach in self.breaches[1:]]
+        for number, breach in enumerate(self.breaches):
+            lines += [f"  then at {breach.stage}: {breach}"] if number else []
+            lines += [f"    {line.strip()}" for line in breach.detail.splitlines()]
         if self.breaches and self.stopped_at:
             lines.append(f"  then stopped at {self.stopped_at}: {self.reason}")
         if not self.landed:

@@ -160,6 +160,7 @@ class Session:
 
         ``more`` is as of :meth:`ask`.
         """
+        self._require_declared(nodes)
         self._wanted = list(nodes)
         self._wants_more = more
         if self.awaits_project:
@@ -191,11 +192,21 @@ class Session:
         With ``more``, where runs of their own may need anything, every address that was given.
         Raises ServiceNotReady with all that cannot be used.
         """
+        self._require_declared(nodes)
         if self.awaits_project or not (nodes or (more and self.settings["external"])):
             return
         names = self._needed(nodes)  # first: a declaration may be missing
         if self.deployment.backend.attached:
             preflight(self.deployment, names, more)
+
+    def _require_declared(self, nodes: Sequence[str]) -> None:
+        """Refuse tests that ask for a part of the pipeline which nobody declared."""
+        for node, part in (("api", "api"), ("stream", "job"), ("landing", "traffic")):
+            if node in nodes and not getattr(self.pipeline, part):
+                raise BadDeclaration(
+                    f"a test asks for sluice_{node}, and Pipeline.{part} is not declared",
+                    remedy=f"declare Pipeline({part}=...), or leave the test out",
+                )
 
     def _needed(self, nodes: Sequence[str]) -> list[str]:
         """The nodes as the graph names them; a landing asks for its own as it goes."""

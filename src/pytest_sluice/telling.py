@@ -29,6 +29,8 @@ def sentence(event: Event) -> str:
         case {"kind": "waiting", "what": what, "interval": interval, "due": due, "at": at}:
             clock = f"is due at {event['due_at']}, in {max(0, due - at):.0f} s"
             return f"run {event['run']}: waiting for {what}; the next trigger ({interval}) {clock}"
+        case {"kind": "waiting", "what": what, "run": run}:
+            return f"run {run}: waiting for {what}"
         case {"kind": "landing", "landing": landing}:
             return _landed(Landing.from_json(landing))
         case {"kind": "swept", "what": what}:

@@ -89,6 +89,22 @@ def test_a_missing_declaration_names_the_hook(pytester: pytest.Pytester) -> None
     result.stderr.fnmatch_lines(["*no pipeline is declared*", "*pytest_sluice_pipeline(config)*"])
 
 
+@pytest.mark.parametrize(
+    ("fixture", "part"),
+    [("sluice_api", "api"), ("sluice_stream", "job"), ("sluice_landing", "traffic")],
+)
+def test_a_part_that_nobody_declared_is_a_usage_error(
+    project: pytest.Pytester, fixture: str, part: str
+) -> None:
+    project.makepyfile(f"def test_it({fixture}): ...")
+    for options in ((), ("-n", "1")):
+        result = project.runpytest_subprocess(*options)
+        assert result.ret != pytest.ExitCode.OK
+        output = result.stdout.str() + result.stderr.str()
+        assert f"a test asks for {fixture}, and Pipeline.{part} is not declared" in output
+        assert not result.parseoutcomes().get("passed")
+
+
 def test_a_fixed_trigger_refuses_the_option(project: pytest.Pytester) -> None:
     declare(project, FIXED)
     project.makepyfile("def test_it(sluice_stream): ...")

@@ -213,10 +213,12 @@ def test_an_unanswered_request_may_be_a_message() -> None:
 
 
 def test_an_api_that_does_not_come_up_is_a_broken_hop() -> None:
-    error = ComponentFailed("api", ServiceNotReady("api died with exit code 3"))
+    death = ServiceNotReady("api died with exit code 3", checked=["ImportError: no app"])
+    error = ComponentFailed("api", death)
     landing = good(failing={"api": error}, files={}).land(TEN)
-    assert breaches(landing) == [("api", "answers as expected")]
-    assert "api died with exit code 3" in landing.headline()
+    assert breaches(landing) == [("api", "component that came up"), ("api", "answers as expected")]
+    assert landing.headline().endswith("component that came up: 0 of 1 (api died with exit code 3)")
+    assert "    checked: ImportError: no app" in landing.story().splitlines()
     assert landing.stopped_at is None
     assert landing.ledger.requests == 0
 
@@ -351,9 +353,26 @@ def test_what_is_committed_has_to_be_visible_under_both_mappings(mapping: str) -
         assert "clicks" not in landing.times.visible or seen
 
 
-def test_what_becomes_visible_late_is_waited_for() -> None:
-    landing = good(visible_at=20.0).land(TEN)
+def test_where_no_file_is_read_the_location_of_the_table_is_asked_for() -> None:
+    elsewhere = good(visible={"name": {}}).land(TEN)
+    assert "is its location the declared one?" in elsewhere.headline()
+    part = good(visible={"name": {batch(CLICKS, 0): 9}}).land(TEN)
+    assert "location" not in part.headline()
+
+
+def test_what_becomes_visible_late_is_waited_for_and_that_is_said() -> None:
+    world = good(visible_at=20.0)
+    landing = world.land(TEN)
     assert landing.landed, landing.story()
+    waited = [event["what"] for event in world.events if event["kind"] == "waiting"]
+    assert waited[1:] == ["the files of clicks to be visible by position"]
+
+
+def test_messages_that_are_waited_for_are_announced() -> None:
+    world = good(answer=lambda n, _b: (200, [] if n > 4 else [event(n)]))
+    world.late = [(3.0, event(n)) for n in range(5, 10)]
+    world.land(TEN)
+    assert {"kind": "waiting", "run": 1, "what": "10 messages"} in world.events
 
 
 def test_a_query_that_does_not_commit_is_marked_with_its_lag() -> None:

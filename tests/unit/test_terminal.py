@@ -111,6 +111,11 @@ def test_a_claim_is_told_with_its_figures_under_each_mapping() -> None:
     ]
 
 
+def test_what_is_waited_for_is_told_with_a_clock_or_without() -> None:
+    event = {"kind": "waiting", "at": 5.0, "what": "10 messages", "run": 1}
+    assert sentence(event) == "run 1: waiting for 10 messages"
+
+
 def test_what_was_not_swept_is_told() -> None:
     event = {"kind": "not swept", "at": 5.0, "what": "/tmp/sluice-x is a link: it is left alone"}
     assert sentence(event) == "not swept: /tmp/sluice-x is a link: it is left alone"

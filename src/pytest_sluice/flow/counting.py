@@ -48,6 +48,11 @@ def asked(run: Run, stage: Stage, doing: str, ask: Callable[[], T]) -> T:
         raise Broke(stage, "checkpoint that can be read", str(error)) from error
 
 
+def announce(run: Run, what: str) -> None:
+    """Say that something is waited for."""
+    run.deployment.journal.emit("waiting", run=run.number, what=what)
+
+
 class TopicCount:
     """The messages of a run's topic: from a baseline, which is where its end was at first."""
 
@@ -71,23 +76,31 @@ class TopicCount:
 
         ``wanted`` are ids that have to be among them, where ids are declared.
         """
+        if not self._lacks(number, wanted):
+            return
         deadline = self._run.deployment.deadline(MESSAGES_SECONDS)
         before = self.ends
+        announce(self._run, f"{number} messages")
 
         def probe() -> None:
             nonlocal before
             if self.mark() != before:
                 before = self.ends
                 deadline.extend()
-            if (found := self._since_baseline()) < number:
-                raise NotYet(f"{found} messages")
-            if missing := set(wanted) - self._ids():
-                raise NotYet(f"{len(missing)} of {len(wanted)} ids are missing")
+            if lacking := self._lacks(number, wanted):
+                raise NotYet(lacking)
 
         try:
             wait_for(f"{number} messages", probe, deadline)
         except WaitTimeout:
             return  # whoever judges says what is missing
+
+    def _lacks(self, number: int, wanted: Collection[str]) -> str:
+        """What of the messages has not come, in words; empty when all have."""
+        if (found := self._since_baseline()) < number:
+            return f"{found} messages"
+        missing = set(wanted) - self._ids()
+        return f"{len(missing)} of {len(wanted)} ids are missing" if missing else ""
 
     def _since_baseline(self) -> int:
         return sum(end - self.baseline.get(part, 0) for part, end in self.ends.items())

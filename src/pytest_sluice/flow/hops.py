@@ -30,7 +30,8 @@ class Broke(Exception):
 
     def __init__(self, stage: Stage, what: str, reason: str) -> None:
         super().__init__(reason)
-        self.hop = Hop(stage, what, {what: exactly(1)}, {}, {what: reason})
+        head, *more = reason.splitlines()
+        self.hop = Hop(stage, what, {what: exactly(1)}, {}, {what: head}, "\n".join(more))
 
 
 # What clients raise when their service goes away in the middle, or is in no state to answer (a

@@ -122,7 +122,7 @@ class Lander:
             self.run.deployment.journal.emit(
                 "traffic", run=self.run.number, requests=total, bursts=len(traffic)
             )
-            self._sender.send(traffic)
+            self._attempt(lambda: self._sender.send(traffic))
             self._acknowledged_at = time.time()
 
     def _commit(self) -> None:
@@ -193,7 +193,7 @@ class Lander:
         if self._messages is None:
             return found
         if self._sender.sent and not self._by_id:
-            found.append("which message is whose: declare Api.id_header and Topic.id")
+            found.append("which message is whose: declare both Api.id_header and Topic.id")
         return (
             [*found, *self._rows.unjudged(self._messages, self._topic.ends)]
             if self._rows

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from pytest_sluice.conservation import visible_hop
 from pytest_sluice.declaration import Stage
-from pytest_sluice.flow.counting import ROLES, TableCount
+from pytest_sluice.flow.counting import ROLES, TableCount, announce
 from pytest_sluice.flow.hops import Broke, Stopped, hop, joined
 from pytest_sluice.flow.run import Run
 from pytest_sluice.judgement import Hop
@@ -47,16 +47,20 @@ class Sight:
                 yield visible_hop(label, mapping, count.rows, count.others, rows)
 
     def _await(self, label: str, count: TableCount, mapping: MappingName) -> bool:
+        what = f"the files of {label} to be visible by {mapping}"
         seen: dict[str, int] = {}
+        announced = False
 
         def probe() -> None:
-            nonlocal seen
+            nonlocal seen, announced
             seen = self._visible(label, count, mapping)
             if missing := count.rows.keys() - seen.keys():
+                if not announced:
+                    announce(self._run, what)
+                    announced = True
                 raise NotYet(f"{len(missing)} of {len(count.rows)} files are not visible")
 
         deadline = self._run.deployment.deadline(VISIBLE_SECONDS)
-        what = f"the files of {label} to be visible by {mapping}"
         try:
             wait_for(what, probe, deadline, alive=self._alive)
         except WaitTimeout as error:

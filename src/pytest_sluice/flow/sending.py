@@ -22,14 +22,15 @@ class Sender:
         self.sent: list[Sent] = []
 
     def send(self, traffic: Sequence[Burst]) -> None:
-        """Send every burst, unless one shows that the API is broken: then the rest is not sent."""
+        """Send every burst, unless one shows that the API is broken: then the rest is not sent.
+
+        Raises Broke where the API did not come up.
+        """
         try:
             joined("api", lambda: self._run.api)
-        except Broke as broke:
-            self.sent += [
-                Sent(burst, reason=f"not sent: {broke}", tried=False) for burst in traffic
-            ]
-            return
+        except Broke:
+            self.sent += [Sent(burst, reason="not sent", tried=False) for burst in traffic]
+            raise
         with hop("api"):
             self._send_all(traffic)
 
