@@ -258,6 +258,14 @@ def test_an_event_that_is_rejected_is_no_row_of_its_table() -> None:
     assert "clicks: 9 of 10" in landing.headline()
 
 
+def test_rejected_messages_may_be_text_and_their_column_has_to_be_there() -> None:
+    files = {batch(CLICKS, 0): 9, batch(REJECTED, 0): 1}
+    text = event(1).decode()
+    assert good(files=files, raw={batch(REJECTED, 0): [text]}).land(TEN).landed
+    landing = good(files=files, raw={}).land(TEN)
+    assert breaches(landing) == [("hdfs", "column raw in the files of rejected")]
+
+
 def test_unkept_kinds_are_no_rows_and_may_be_rejected() -> None:
     def looks(number: int, _burst: Burst) -> tuple[int, Sequence[bytes]]:
         return 200, [event(number, "look")]

@@ -84,7 +84,7 @@ class World:
     batches: tuple[Batch, ...] = ()
     progress: Progress = field(default_factory=lambda: Progress(0, 0))
     files: dict[str, int] = field(default_factory=dict)
-    raw: dict[str, list[bytes | None]] = field(default_factory=dict)
+    raw: dict[str, list[Any]] = field(default_factory=dict)
     logs: dict[str, bytes] = field(default_factory=dict)
     visible: dict[MappingName, dict[str, int]] = field(default_factory=dict)
     visible_at: float = 0.0

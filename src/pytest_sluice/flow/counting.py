@@ -195,6 +195,11 @@ def rejected_kinds(run: Run, count: TableCount) -> Counter[str]:
         hdfs = run.hdfs
         files = [url.removeprefix(hdfs.url) for url in count.rows]
         values = [value for file in files for value in hdfs.values(file, count.table.rejected)]
-        return count_kinds(values, run.pipeline.topic.kind)
+        raw = (value.encode() if isinstance(value, str) else value for value in values)
+        return count_kinds(raw, run.pipeline.topic.kind)
 
-    return asked(run, "hdfs", f"reading the messages in {count.table.name}", look)
+    try:
+        return asked(run, "hdfs", f"reading the messages in {count.table.name}", look)
+    except KeyError as error:
+        what = f"column {count.table.rejected} in the files of {count.table.name}"
+        raise Broke("hdfs", what, "Table.rejected names it, and it is not there") from error
