@@ -48,7 +48,8 @@ def test_a_query_that_dies_ends_the_job_with_its_error(sluice_own_run: Run) -> N
     landing = Lander(run).land([Burst(5, "/purchase_a_sword", HOST)])
 
     assert landing.breaches[0].stage == "stream"
-    assert "stream died with exit code 1" in landing.headline()
+    assert f"{stream.role} died with exit code 1" in landing.headline()
+    assert landing.breaches[0].detail
     assert landing.ledger.answers == {200: 5}
     assert exit_code(run) == 1
     log = "\n".join(stream.logs(2000))

@@ -173,7 +173,12 @@ REFUSED = (
     ("SYNTAX_ERROR", "select no_such_column from texts"),
     ("SYNTAX_ERROR", "select no_such_function(a) from texts"),
     ("SYNTAX_ERROR", "select a from texts where a > 3"),
-    ("SYNTAX_ERROR", "selec a from texts"),
+)
+UNREAD = (
+    "selec a from texts",
+    "select a texts where",
+    "select a,, a from texts",
+    "select (a from texts",
 )
 
 
@@ -202,6 +207,13 @@ def test_a_query_that_does_not_fit_is_refused_with_an_error_that_says_so(
     assert refused.value.name == name
     assert refused.value.misfit
     assert not refused.value.transient
+
+
+@pytest.mark.parametrize("sql", UNREAD)
+def test_a_query_that_is_no_sql_says_nothing_of_the_tables(misfits: Presto, sql: str) -> None:
+    with pytest.raises(QueryFailed, match="SYNTAX_ERROR") as refused:
+        misfits.query(sql)
+    assert not refused.value.misfit, refused.value.message
 
 
 def test_a_claim_that_one_mapping_refuses_for_its_types_holds_by_the_other(

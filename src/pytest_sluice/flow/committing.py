@@ -26,12 +26,16 @@ COMMIT_SECONDS = 60.0
 
 @dataclass
 class QueryCount:
-    """How far one query came: when its commit was seen, in seconds since the epoch, or why not."""
+    """How far one query came: when its commit was seen, in seconds since the epoch, or why not.
+
+    ``detail`` is the end of the job's log, where its death is the reason.
+    """
 
     query: Query
     done: Committed | None = None
     seen_at: float = 0.0
     reason: str = ""
+    detail: str = ""
     batches: tuple[Batch, ...] = ()
     interval: str = ""
     is_complete: bool = False
@@ -52,7 +56,8 @@ class QueryCount:
         due = {f"{topic}[{part}]": Due(wanted[topic][part], None) for topic, part in pairs}
         found = {f"{topic}[{part}]": ends.get(topic, {}).get(part, 0) for topic, part in pairs}
         notes = dict.fromkeys(due, self.reason)
-        return Hop("stream", f"offsets that query {self.query.name} committed", due, found, notes)
+        name = f"offsets that query {self.query.name} committed"
+        return Hop("stream", name, due, found, notes, self.detail)
 
     def _trigger_hop(self) -> Hop:
         early = offsets.off_schedule(self.interval, self.batches)
@@ -115,7 +120,7 @@ class Committer:
         except WaitTimeout as error:
             count.reason = f"{error.checked[0]}, after {deadline.elapsed:.0f} s"
         except ServiceNotReady as error:
-            count.reason = str(error)
+            count.reason, _, count.detail = str(error).partition("\n")
         count.batches = self._ask(lambda: self._stream.batches(query, self._first[query.name]))
         count.is_complete = True
 
