@@ -184,9 +184,13 @@ def unjudged_rows(topic: Topic, taken: Taken) -> Iterator[str]:
     silent = [label for label, table in _labelled(taken) if not (table.keeps or table.rejected)]
     for label in silent:
         yield f"rows of {label} against messages: its declaration keeps no kind"
-    keeping = [table for table in taken.tables if table.keeps]
+    keeping = {label: table for label, table in _labelled(taken) if table.keeps}
+    for group in _groups(keeping):
+        if len(group) > 1:
+            yield f"which of {' and '.join(group)} has a message of a kind that they share"
     if taken.rejected is None and keeping:
-        known = {kind for table in keeping for kind in table.keeps} | set(topic.unkept)
+        kept = {kind for table in keeping.values() for kind in table.keeps}
+        known = kept | set(topic.unkept)
         if others := sorted(kind for kind in taken.kinds.most if kind not in known):
             yield f"messages of the kinds {', '.join(others)}: no table is declared for them"
 

@@ -89,6 +89,7 @@ def test_rows_are_visible_within_the_trigger_and_a_minute(
         assert 0 < sluice_landing.freshness(table) < longest
 
 
+@pytest.mark.stream
 def test_nothing_of_the_landing_was_left_unjudged(sluice_landing: Landing) -> None:
     assert sluice_landing.unjudged == ()
 

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from kafka import KafkaAdminClient, TopicPartition
@@ -109,14 +110,19 @@ def test_a_job_whose_topic_does_not_exist_ends_with_an_error(sluice_own_run: Run
     assert "nowhere" not in run.kafka.topics()
 
 
-def test_a_job_that_starts_again_is_ready_by_a_sign_of_its_new_life(sluice_own_run: Run) -> None:
+def test_a_job_that_starts_again_is_ready_by_a_sign_of_its_new_life(
+    sluice_own_run: Run, tmp_path: Path
+) -> None:
     run = sluice_own_run
     run.topic.produce(SENT)
     await_commit(run)
     run.stream.kill()
     assert run.start_stream().exit_code() is None  # though there is nothing to commit
     run.stream.kill()
-    run.pipeline = run.pipeline.with_trigger("whenever")
+    assert run.pipeline.job
+    broken = tmp_path / "broken.py"
+    broken.write_text("raise SystemExit(1)")
+    run.pipeline = replace(run.pipeline, job=replace(run.pipeline.job, application=broken))
     with pytest.raises(ServiceNotReady, match="died with exit code 1"):
         run.start_stream()
 

@@ -284,6 +284,9 @@ def test_tables_that_share_a_kind_are_judged_by_their_sum() -> None:
         found = {batch(table, 0): n for table, n in zip((left, right), files, strict=True)}
         landing = World(pipeline=declared, files=found).land(TEN)
         assert landing.landed == lands, landing.story()
+        assert landing.unjudged == (
+            "which of left and right has a message of a kind that they share",
+        )
 
 
 def test_tables_of_one_name_in_two_schemas_are_two_tables() -> None:
