@@ -44,7 +44,7 @@ LEVELS: Mapping[str, Level] = {
         Level("killed", ("tests/integration/test_killed_batch.py",), "stream"),
         Level("hive", ("tests/integration/test_hive.py",), "hive"),
         Level("e2e", END_TO_END, whole=True),
-        # Neither of the intervals that a careless job has in its code, and long enough to be judged.
+        # None of the intervals that a careless job has in its code; long enough to be judged.
         Level("trigger", END_TO_END, whole=True, trigger="30 seconds"),
     )
 }
