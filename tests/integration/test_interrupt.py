@@ -41,6 +41,11 @@ def temporary() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+def heed_interrupts() -> None:
+    """Undo what a shell does to its background jobs, and they to their children: ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def session(tmp_path: Path, temporary: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """A pytest session over Kafka and HDFS whose only test waits for ever."""
@@ -49,7 +54,9 @@ def session(tmp_path: Path, temporary: Path) -> Iterator["subprocess.Popen[bytes
     (tmp_path / "test_it.py").write_text(TEST)
     command = [sys.executable, "-m", "pytest"]
     environment = {**os.environ, "TMPDIR": str(temporary)}
-    with subprocess.Popen(command, cwd=tmp_path, env=environment) as session:
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, preexec_fn=heed_interrupts
+    ) as session:
         yield session
         session.kill()
 
