@@ -71,6 +71,9 @@ def _supervise(args: argparse.Namespace) -> int:
 def _discard(args: argparse.Namespace) -> int:
     from pytest_sluice.backends.engine import discard
 
+    key, _, value = args.label.partition("=")
+    if not (key and value):  # a key alone would be whatever has that label, on the whole machine
+        raise SluiceError(f"{args.label!r} is no label", remedy="write it as KEY=VALUE")
     discard(args.label)
     return 0
 

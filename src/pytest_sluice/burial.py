@@ -92,7 +92,9 @@ def bury(directory: Path) -> Burial | None:
             return None
         killed = kill_marked(str(directory))
         for name, argv in reversed(undos(_entries(journal)).items()):
-            jsonl.write(journal, outcome(name, _run(argv, directory)))
+            why = _run(argv, directory)
+            with contextlib.suppress(OSError):  # a full disk: what is not noted is done once more
+                jsonl.write(journal, outcome(name, why))
         left = told(directory, _entries(journal))
         if not left:
             remove(directory)
@@ -125,7 +127,7 @@ def undos(entries: Iterable[dict[str, Any]]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for entry in entries:
         name, argv = entry.get("made"), entry.get("undo")
-        if isinstance(name, str) and isinstance(argv, list) and all(map(_is_word, argv)):
+        if isinstance(name, str) and isinstance(argv, list) and argv and all(map(_is_word, argv)):
             found[name] = argv
         found.pop(str(entry.get("undone")), None)
     return found

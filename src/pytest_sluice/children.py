@@ -99,7 +99,7 @@ def kill_orphans() -> None:
         if not orphans:
             return
         for orphan in orphans:
-            with contextlib.suppress(psutil.NoSuchProcess):
+            with contextlib.suppress(psutil.Error):
                 orphan.kill()
         psutil.wait_procs(orphans, timeout=1)
 

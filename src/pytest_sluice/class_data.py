@@ -83,12 +83,13 @@ def web_applications(root: Path) -> Path:
     return root / "hdfs-web-applications.jar"
 
 
-def tools(root: Path, *, record: bool = False) -> Tools:
+def tools(root: Path, *, record: bool = False, making: bool = False) -> Tools:
     """The tools of the process backend, with archives to use, or to ``record``.
 
+    While the folder is in the ``making``, or recorded, there is no record of it to compare with.
     Raises NotProvisioned where a distribution, or what was prepared, is not what was verified.
     """
-    if not record and complete(root).exists():
+    if not (record or making):
         made(root).check()
     options = recording if record else reading
     found = {name: jars(name) for name in (*DISTRIBUTIONS, *UNPREPARED) if name != "jre"}

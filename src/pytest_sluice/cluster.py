@@ -43,8 +43,13 @@ class Cluster:
         """Start a supervisor with a private directory, and hold its first lease."""
         directory = _private_directory()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        with theirs, (directory / "supervisor.log").open("wb") as log:
-            process = _start(directory, theirs, log)
+        try:
+            with theirs, (directory / "supervisor.log").open("wb") as log:
+                process = _start(directory, theirs, log)
+        except BaseException:  # there is no journal yet, by which a sweep would know it
+            ours.close()
+            shutil.rmtree(directory, ignore_errors=True)
+            raise
         cluster = cls(directory, ours, process)
         try:
             cluster._await_socket(process)

@@ -14,7 +14,7 @@ from pathlib import Path
 from pytest_sluice.errors import SluiceError
 
 KEPT = 3
-NAME = re.compile(r"\d{8}-\d{6}-\d+", re.ASCII)
+NAME = re.compile(r"\d{8}-\d{6}-\d{1,9}", re.ASCII)
 MARKER = ".pytest-sluice"
 MARKER_TEXT = "pytest-sluice made this folder, and removes it when later sessions have theirs.\n"
 

@@ -95,7 +95,7 @@ def _prepare(root: Path, say: Say) -> None:
 
 
 def _dump_base(root: Path) -> None:
-    java = str(tools(root).java)
+    java = str(tools(root, making=True).java)
     command = [java, "-Xshare:dump", f"-XX:SharedArchiveFile={base_archive(root)}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -118,7 +118,7 @@ def _extract_web_applications(root: Path) -> None:
 
 def _make_states(root: Path, cluster: Cluster, logs: Path) -> None:
     """Format Kafka and the NameNode, and let the metastore make its database; keep copies."""
-    backend = ProcessBackend(cluster, tools(root), roles(), logs, templates(root))
+    backend = ProcessBackend(cluster, tools(root, making=True), roles(), logs, templates(root))
     for role in (kafka.ROLE, hdfs.NAMENODE_ROLE):
         shutil.copytree(backend.make_state(role), templates(root) / role.name)
     deployment = Deployment(backend, Journal(logs / "states.jsonl"), TIMEOUT_FACTOR)

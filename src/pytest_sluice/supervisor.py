@@ -48,6 +48,9 @@ from pytest_sluice.protocol import (
 
 Answer = dict[str, Any]
 
+# From SIGKILL to the end of a process, where the kernel lets it be killed.
+KILL_SECONDS = 30.0
+
 
 class Supervisor:
     """Spawns, signals, awaits and buries the processes of the cluster in ``directory``."""
@@ -177,16 +180,20 @@ class Supervisor:
         child.signal(signal.SIGTERM)
         if await child.wait(request["seconds"]) is None:
             child.signal(signal.SIGKILL)
-            await child.ended.wait()
+            if await child.wait(KILL_SECONDS) is None:
+                raise TimeoutError(f"{child.name} does not let itself be killed")
         return {"code": child.code}
 
     async def kill_all(self, _request: Answer) -> Answer:
-        """Kill what runs, last started first; all of it is dead when this returns."""
+        """Kill what runs, last started first; all of it is dead when this returns.
+
+        What does not let itself be killed, such as a command that became another user, is given up.
+        """
         children = list(self.children.values())  # a command is forgotten when it ends
         for child in reversed(children):
             child.signal(signal.SIGKILL)
         for child in children:
-            await child.ended.wait()
+            await child.wait(KILL_SECONDS)
         return {}
 
     async def status(self, _request: Answer) -> Answer:
@@ -241,7 +248,8 @@ class Supervisor:
         kill_marked(str(self.directory))
         for name, argv in reversed(list(self.undos.items())):
             why = await self.run_undo(name, argv)
-            self.note(outcome(name, why))
+            with contextlib.suppress(OSError):  # a full disk: what is not noted is done once more
+                self.note(outcome(name, why))
             if not why:
                 del self.undos[name]
         kill_orphans()
@@ -269,7 +277,7 @@ class Supervisor:
         code = await child.wait(UNDO_SECONDS)
         if code is None:
             child.signal(signal.SIGKILL)
-            await child.ended.wait()
+            await child.wait(KILL_SECONDS)
         return failure(code)
 
     def note(self, entry: Answer) -> None:

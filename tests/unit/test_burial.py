@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import pytest
 
-from pytest_sluice import burial
+from pytest_sluice import burial, jsonl
 from pytest_sluice.burial import Burial, Strange, bury, candidates, is_alive, left, places, sweep
 from pytest_sluice.protocol import JOURNAL, UNDO_LOG, UNDO_SECONDS
 
@@ -88,6 +88,23 @@ class TestBurial:
         assert bury(dead) == Burial(3, ())
         assert commands.ran == [str(dead), "third", "first"]
         assert not dead.exists()
+
+    def test_a_journal_that_takes_no_more_stops_no_undoing(
+        self, dead: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*_how: object) -> None:
+            raise OSError(28, "no space left on the device")
+
+        monkeypatch.setattr(jsonl, "write", full)
+        found = bury(dead)
+        assert commands.ran == [str(dead), "third", "first"]
+        assert found is not None
+        assert len(found.left) == 2  # tried again by the next session
+        assert dead.exists()
+
+    def test_a_promise_without_a_command_is_none(self, dead: Path, commands: Commands) -> None:
+        (dead / JOURNAL).write_text('{"made": "x", "undo": []}\n')
+        assert bury(dead) == Burial(3, ())
 
     def test_what_fails_keeps_the_directory_and_is_all_that_is_tried_again(
         self, dead: Path, commands: Commands

@@ -193,3 +193,20 @@ def test_the_kernel_is_asked_for_what_belongs_to_a_supervisor(
     children.adopt_orphans()
     children._die_with_parent()
     assert len(asked) == 2
+
+
+def test_an_orphan_that_may_not_be_killed_keeps_no_other_alive(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    killed: list[str] = []
+
+    def deny() -> None:
+        raise psutil.AccessDenied(5)
+
+    orphans = [SimpleNamespace(kill=deny), SimpleNamespace(kill=lambda: killed.append("other"))]
+    rounds = iter([orphans, []])
+    here = SimpleNamespace(children=lambda recursive: next(rounds))
+    monkeypatch.setattr(psutil, "Process", lambda: here)
+    monkeypatch.setattr(psutil, "wait_procs", lambda *_how, **_more: None)
+    kill_orphans()
+    assert killed == ["other"]

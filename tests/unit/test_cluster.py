@@ -417,6 +417,30 @@ def test_what_is_forgotten_is_told_though_the_folder_of_logs_is_gone(
     assert told == "all of it is gone\n" * 2
 
 
+@pytest.mark.parametrize("label", ["", "com.docker.compose.project", "key=", "=value"])
+def test_what_has_no_key_and_value_is_no_label_to_discard(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], label: str
+) -> None:
+    discarded: list[str] = []
+    monkeypatch.setattr("pytest_sluice.backends.engine.discard", discarded.append)
+    assert commands.main(["discard", label]) == 1
+    assert discarded == []
+    assert "KEY=VALUE" in capsys.readouterr().err
+
+
+def test_a_supervisor_that_cannot_be_started_leaves_no_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_how: object) -> None:
+        raise BlockingIOError(11, "no process left")
+
+    monkeypatch.setattr(burial, "places", lambda: [tmp_path])
+    monkeypatch.setattr(room, "_start", refuse)
+    with pytest.raises(BlockingIOError):
+        Cluster.create()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_supervisor_is_started_apart_with_its_first_lease(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -184,6 +184,25 @@ def test_a_directory_behind_a_link_is_made_anew_and_the_other_one_is_left(bench:
     assert {path.name for path in elsewhere.iterdir()} >= {"mine", "part0-1.jar"}
 
 
+def test_a_link_in_staging_is_removed_and_what_it_leads_to_is_left(bench: Bench) -> None:
+    elsewhere = bench.place.root / "elsewhere"
+    elsewhere.mkdir(parents=True)
+    (elsewhere / "thesis").touch()
+    bench.place.staging.parent.mkdir()
+    bench.place.staging.symlink_to(elsewhere)
+    bench.run()
+    assert (elsewhere / "thesis").exists()
+    assert not bench.place.directory.is_symlink()
+
+
+def test_nothing_is_written_below_a_cache_that_others_can_change(bench: Bench) -> None:
+    bench.place.root.mkdir(parents=True, exist_ok=True)
+    bench.place.root.chmod(0o777)
+    with pytest.raises(Exposed):
+        bench.run()
+    assert list(bench.place.root.iterdir()) == []
+
+
 @pytest.mark.parametrize("mask", [0o002, 0])
 def test_nobody_else_can_write_what_was_set_up_whatever_the_umask(bench: Bench, mask: int) -> None:
     before = os.umask(mask)

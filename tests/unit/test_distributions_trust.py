@@ -15,6 +15,7 @@ from pytest_sluice.distributions.listing import exposure, make_folder
 from pytest_sluice.distributions.lock import parse
 from pytest_sluice.distributions.made import MadeFolder
 from pytest_sluice.distributions.problems import Exposed, NotProvisioned, NotStraight
+from pytest_sluice.errors import SluiceError
 
 FILES = {"lib/a.jar": b"aaaa", "lib/b.jar": b"bbbb", "lib/readme": b"text", "lib/more/c.jar": b"c"}
 LONG_AGO = 3600 * 10**9
@@ -380,3 +381,20 @@ def test_nothing_is_downloaded_to_where_java_cannot_use_it(
     assert command.run(argparse.Namespace(names=["jre"], verify=False, json=None)) == 1
     assert "set SLUICE_CACHE" in capsys.readouterr().err
     assert not (tmp_path / "a cache").exists()
+
+
+@pytest.mark.parametrize("odd", ["file", "loop"])
+def test_a_root_that_is_no_folder_is_refused_with_the_reason(tmp_path: Path, odd: str) -> None:
+    root = tmp_path / "cache"
+    if odd == "file":
+        root.touch()
+    else:
+        root.symlink_to(root)
+    with pytest.raises(SluiceError, match="cannot be used"):
+        cache.require_own(root, root / "tool")
+
+
+def test_a_manifest_whose_sizes_are_no_numbers_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "tool.json"
+    path.write_text('{"a.jar": {"size": "x", "mtime_ns": 1, "sha256": "y"}}')
+    assert manifest.read(path) is None

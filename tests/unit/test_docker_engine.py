@@ -295,6 +295,19 @@ class TestPromise:
         engine.add("own-kafka-1", labels("own", "kafka"))  # by us
         assert was_there(cast("Cluster", cluster), "own") == []
 
+    def test_what_was_there_of_one_project_says_nothing_of_another(
+        self, engine: FakeEngine, cluster: FakeCluster
+    ) -> None:
+        engine.add("theirs-kafka-1", labels("theirs", "kafka"))
+        assert was_there(cast("Cluster", cluster), "own") == []
+        assert was_there(cast("Cluster", cluster), "theirs") == ["container theirs-kafka-1"]
+
+    def test_a_container_of_the_users_that_has_a_components_name_is_not_ours(
+        self, engine: FakeEngine, cluster: FakeCluster, tmp_path: Path
+    ) -> None:
+        engine.add("own-api", labels("own", "mids"))
+        assert composed(cluster, tmp_path).find("api") is None
+
     @pytest.mark.parametrize(
         ("before", "up", "down"),
         [

@@ -145,3 +145,11 @@ def test_a_process_of_the_number_in_the_name_is_looked_for(
     session(tmp_path, ENDED[3])
     session_folder(tmp_path)
     assert 9999993 in asked
+
+
+def test_a_number_that_is_no_pid_is_no_session(tmp_path: Path) -> None:
+    folder = tmp_path / ("20260101-000000-" + "9" * 25)
+    folder.mkdir()
+    (folder / MARKER).touch()
+    assert not is_session_folder(folder)
+    session_folder(tmp_path)

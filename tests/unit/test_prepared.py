@@ -60,8 +60,15 @@ def test_the_empty_record_of_an_older_version_is_none(root: Path) -> None:
 
 def test_a_preparation_that_goes_on_needs_no_record(root: Path) -> None:
     root.mkdir()
-    class_data.tools(root)
+    class_data.tools(root, making=True)
     class_data.tools(root, record=True)
+
+
+def test_what_an_interrupted_preparation_left_is_not_used(root: Path) -> None:
+    root.mkdir()
+    (root / "launchers.jar").write_bytes(b"half")
+    with pytest.raises(NotProvisioned, match="setup"):
+        class_data.tools(root)
 
 
 def test_a_folder_behind_a_link_is_made_anew_and_the_other_one_is_left(root: Path) -> None:

@@ -361,6 +361,39 @@ class TestUndo:
         (told,) = left(directory)
         assert told.startswith(f"bad: `bad` {why}; ")
 
+    def test_what_cannot_be_killed_holds_nothing_up(
+        self, play: Play, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world.codes["undo"] = 0
+        monkeypatch.setattr(room, "KILL_SECONDS", 0.001)
+        monkeypatch.setattr(os, "killpg", lambda *_: None)
+
+        async def scene(supervisor: Supervisor) -> object:
+            await spawn(supervisor, "role")
+            stopped = await ask(supervisor, "stop", name="role", seconds=0.001)
+            await ask(supervisor, "undo", name="a", argv=["undo", "a"])
+            return stopped, await supervisor.bury()
+
+        assert play(scene) == ({"error": "TimeoutError: role does not let itself be killed"}, True)
+        assert "spawn a" in world.acts
+
+    def test_a_journal_that_takes_no_more_stops_no_undoing(
+        self, play: Play, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world.codes["undo"] = 0
+
+        def full(_entry: object) -> None:
+            raise OSError(28, "no space left on the device")
+
+        async def scene(supervisor: Supervisor) -> object:
+            for name in ("a", "b"):
+                await ask(supervisor, "undo", name=name, argv=["undo", name])
+            monkeypatch.setattr(supervisor, "note", full)
+            return await supervisor.bury()
+
+        assert play(scene) is True
+        assert world.acts[1:] == ["spawn b", "spawn a", "orphans"]
+
     def test_one_that_hangs_is_killed_and_has_failed(
         self, play: Play, world: World, directory: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

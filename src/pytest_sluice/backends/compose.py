@@ -206,7 +206,8 @@ class ComposeBackend(DockerRoles):
         return next((container(ids[name]) for name in services if name in ids), None)
 
     def _name(self, role: str) -> str:
-        return f"{self._project.name}-{role}"
+        # After the cluster, whosever the project is: a name of the project's may be its user's.
+        return f"{docker_name(self.cluster)}-{role}"
 
 
 def own_label(cluster: Cluster) -> str:

@@ -17,7 +17,7 @@ def was_there(cluster: Cluster, project: str) -> list[str]:
 
     The first process of the session that asks looks, and all of them get its answer.
     """
-    found: list[str] = cluster.once("compose-before", lambda: left(label_of(project)))
+    found: list[str] = cluster.once(f"compose-before-{project}", lambda: left(label_of(project)))
     return found
 
 

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -14,6 +13,7 @@ from pytest_sluice.distributions.lock import Distribution, Lock, committed, find
 from pytest_sluice.distributions.manifest import Manifest
 from pytest_sluice.distributions.problems import Exposed, NotProvisioned
 from pytest_sluice.distributions.straight import is_straight, require_straight
+from pytest_sluice.errors import SluiceError
 
 ENVIRONMENT = "SLUICE_CACHE"
 
@@ -106,9 +106,18 @@ def require_own(root: Path, *paths: Path) -> None:
     """
     exposed = {}
     for path, look in ((root, Path.stat), *((path, Path.lstat) for path in (root, *paths))):
-        with suppress(FileNotFoundError):
-            if why := exposure(look(path)):
-                exposed[str(path.relative_to(root))] = why
+        try:
+            found = look(path)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise SluiceError(
+                f"the cache {root} cannot be used: {error.strerror}",
+                checked=[f"looked at {path}"],
+                remedy=f"set {ENVIRONMENT} to a folder",
+            ) from error
+        if why := exposure(found):
+            exposed[str(path.relative_to(root))] = why
     if exposed:
         raise Exposed.below(root, exposed)
 

@@ -64,9 +64,11 @@ def write(path: Path, manifest: Manifest) -> None:
 def read(path: Path) -> Manifest | None:
     """The manifest, or None where there is none that can be read."""
     try:
-        return {name: Entry(**entry) for name, entry in json.loads(path.read_bytes()).items()}
+        found = {name: Entry(**entry) for name, entry in json.loads(path.read_bytes()).items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return None
+    sized = all(type(entry.size) is type(entry.mtime_ns) is int for entry in found.values())
+    return found if sized else None
 
 
 def faults(

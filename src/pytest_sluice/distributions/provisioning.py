@@ -47,6 +47,7 @@ class Provisioner:
         name = self.place.distribution.name
         files = self._files()
         self.report.begin(name, sum({file.sha256: file.size for file in files.values()}.values()))
+        self.place.require_own()
         make_folder(self.place.guard.parent)
         with FileLock(self.place.guard):
             self.report.end(name, self._complete(files))
@@ -75,8 +76,9 @@ class Provisioner:
 
     def _take_back(self) -> str:
         """Move a damaged directory into staging, where its good files are kept."""
-        if self.place.directory.is_symlink():
-            self.place.directory.unlink()
+        for path in (self.place.directory, self.place.staging):
+            if path.is_symlink():
+                path.unlink()
         if not self.place.directory.exists():
             return "resumed" if self.place.staging.exists() else "complete"
         if self.place.staging.exists():
